@@ -1,0 +1,54 @@
+"""What the brain writes down: every decision that differs from the one before, and what replicas have cost."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from raytide.autoscaling import journal
+from raytide.autoscaling.decision import Decision
+from raytide.autoscaling.observation import Missing
+from raytide.autoscaling.spend import Spend
+
+KEPT_RECORDS = 500
+"""Records that the status shows; the file keeps all."""
+
+
+class Ledger:
+    """Decisions and spend of one service since its brain started."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._records: deque[dict[str, Any]] = deque(maxlen=KEPT_RECORDS)
+        self._last: dict[str, tuple[int, int, str]] = {}
+        self._last_at_s: float | None = None
+        self.spend = Spend()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The kept records, oldest first."""
+        return list(self._records)
+
+    def enter(self, decision: Decision, num_holding: int, usd_per_hour: float | Missing) -> None:
+        """Account the time since the previous decision, and record what changed."""
+        if self._last_at_s is not None:
+            self.spend = self.spend.after(num_holding, decision.at_s - self._last_at_s, usd_per_hour)
+        self._last_at_s = decision.at_s
+        self._record([entry for entry in journal.record(decision) if self._is_news(entry)])
+
+    def _is_news(self, entry: dict[str, Any]) -> bool:
+        """Whether the target moved or another rule binds: a steady service writes nothing."""
+        key = (entry["previous"], entry["target"], entry["rule"])
+        news = entry["previous"] != entry["target"] or self._last.get(entry["variant"]) != key
+        self._last[entry["variant"]] = key
+        return news
+
+    def _record(self, entries: Sequence[dict[str, Any]]) -> None:
+        self._records.extend(entries)
+        if self._file is None or not entries:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines(journal.line(entry) for entry in entries)

@@ -1,0 +1,101 @@
+"""How a job starts and ends: arguments, the cluster, one sentence for an error, and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+from raytide.core.errors import ClusterRefused, ClusterUnreachable, RaytideError
+from raytide.core.spec.job import EvaluateSpec, Job, PreprocessSpec, TrainSpec
+from raytide.core.spec.read import read_as
+
+_Spec = TypeVar("_Spec", PreprocessSpec, TrainSpec, EvaluateSpec)
+
+
+def main(kind: type[_Spec], run: Callable[[_Spec], None]) -> int:
+    """The exit code of one job: reads `FILE [--set KEY=VALUE …]` from the command line and runs it."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        run(_spec(kind))
+    except RaytideError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        return 130
+    return 0
+
+
+def say(line: str) -> None:
+    """Prints a line of progress at once: in a submitted job stdout is a file, which Python would buffer."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def connect() -> None:
+    """Joins the Ray cluster of RAY_ADDRESS or of this machine, or starts one that ends with this process.
+
+    Raises:
+        ClusterUnreachable: No cluster answers there.
+        ClusterRefused: The cluster wants a token.
+    """
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address.startswith(("http://", "https://")):
+        raise ClusterUnreachable(
+            f"RAY_ADDRESS is a dashboard ({address}), which takes submitted jobs: ray job submit -- "
+            "python -m raytide.jobs.…; to run here, unset RAY_ADDRESS or give host:6379."
+        )
+    _check_reachable(address)
+    try:
+        # What workers print stays in their logs, which the dashboard shows; a job prints its own few lines.
+        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+    except ConnectionError as error:
+        raise ClusterUnreachable(f"No Ray cluster answers at {address or 'this machine'}: {error}.") from error
+    except Exception as error:
+        if "auth" not in f"{type(error).__name__} {error}".lower():
+            raise
+        raise ClusterRefused(
+            "The Ray cluster wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH)."
+        ) from error
+
+
+def _spec(kind: type[_Spec]) -> _Spec:
+    task = kind.model_fields["task"].annotation.__args__[0]  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog=f"python -m raytide.jobs.{task}", description=kind.__doc__)
+    parser.add_argument("file", type=Path, help=f"a Job with task: {task}")
+    parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[])
+    arguments = parser.parse_args()
+    spec = read_as(Job, arguments.file, tuple(arguments.overrides)).spec
+    if not isinstance(spec, kind):
+        raise RaytideError(
+            f"{arguments.file} declares a {spec.task} job; run it with python -m raytide.jobs.{spec.task}."
+        )
+    return spec
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    # An exception instead of sudden death: temporary folders are removed on the way out.
+    raise SystemExit(128 + signum)
+
+
+def _check_reachable(address: str) -> None:
+    """Raises at once where Ray's own client would retry for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise ClusterUnreachable(
+            f"No Ray cluster answers at {address}; start one with ray start --head, or correct RAY_ADDRESS."
+        ) from error

@@ -1,0 +1,9 @@
+"""`python -m raytide.jobs.evaluate FILE [--set KEY=VALUE …]`."""
+
+import sys
+
+from raytide.core.spec.job import EvaluateSpec
+from raytide.jobs.entry import main
+from raytide.jobs.evaluate.run import run
+
+sys.exit(main(EvaluateSpec, run))

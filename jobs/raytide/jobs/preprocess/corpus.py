@@ -1,0 +1,98 @@
+"""The files of a corpus, in one order, from a folder or any fsspec URL."""
+
+from __future__ import annotations
+
+import sysconfig
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from raytide.core.errors import RaytideError
+from raytide.core.home import below_home
+from raytide.core.spec.job import Corpus
+from raytide.jobs.artefact import sha256_of_json
+
+_NOT_STDLIB: Final = frozenset({"site-packages", "test", "tests", "idle_test", "lib2to3", "__pycache__"})
+"""Installed packages, and test trees: fixtures that are broken on purpose, which would be 60 % of the text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a corpus holds at this moment."""
+
+    root: str
+    """An fsspec URL or absolute path; `files` are relative to it."""
+    files: tuple[str, ...]
+    num_bytes: int
+    fingerprint: str
+    """Changes when a file comes, goes, or changes in size or time."""
+
+
+def list_files(corpus: Corpus) -> Listing:
+    """The files that match, sorted by path.
+
+    Raises:
+        RaytideError: The source cannot be read, or nothing in it matches.
+    """
+    root = _root(corpus.source)
+    found = _found(root, corpus)
+    kept = _within(corpus.max_bytes, [entry for entry in found if _wanted(entry[0], corpus.source)])
+    if not kept:
+        raise RaytideError(
+            f"The corpus {root} has no file that matches {', '.join(corpus.globs)}; "
+            "correct spec.corpus.source or spec.corpus.include."
+        )
+    return Listing(
+        root=root,
+        files=tuple(path for path, _, _ in kept),
+        num_bytes=sum(size for _, size, _ in kept),
+        fingerprint=sha256_of_json([root, *kept])[:16],
+    )
+
+
+def _root(source: str) -> str:
+    if source == "stdlib":
+        return sysconfig.get_paths()["stdlib"]
+    return source if "://" in source else str(below_home(source))
+
+
+def _found(root: str, corpus: Corpus) -> list[tuple[str, int, str]]:
+    """`(relative path, size in bytes, time or version)` of each matching file."""
+    from fsspec.core import url_to_fs
+
+    try:
+        files, top = url_to_fs(root)
+        if not files.isdir(top):
+            raise FileNotFoundError("it is not a folder")
+        matches: dict[str, Any] = {}
+        for pattern in corpus.globs:
+            matches |= files.glob(f"{top}/{pattern}", detail=True)
+    except (OSError, ImportError, ValueError) as error:
+        # ImportError and ValueError: a protocol whose package is missing, or that nobody knows.
+        raise RaytideError(f"The corpus {root} cannot be read ({error}); correct spec.corpus.source.") from error
+    return sorted(
+        (path.removeprefix(f"{top}/"), info["size"], _version(info))
+        for path, info in matches.items()
+        if info["type"] == "file"
+    )
+
+
+def _version(info: dict[str, Any]) -> str:
+    """What a file system knows about a file's last change."""
+    return str(next((info[key] for key in ("ETag", "mtime", "updated", "LastModified") if key in info), ""))
+
+
+def _wanted(path: str, source: str) -> bool:
+    parts = PurePosixPath(path).parts
+    hidden = any(part.startswith(".") for part in parts)
+    return not hidden and not (source == "stdlib" and _NOT_STDLIB.intersection(parts))
+
+
+def _within(max_bytes: int | None, entries: list[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
+    total, kept = 0, []
+    for entry in entries:
+        total += entry[1]
+        if max_bytes is not None and total > max_bytes:
+            break
+        kept.append(entry)
+    return kept

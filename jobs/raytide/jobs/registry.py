@@ -1,0 +1,174 @@
+"""The model registry: MLflow holds names, versions, aliases and lineage; the files lie in the storage folder.
+
+A version's files are a copy named by its content, so that training again never changes what is served.
+The tracking URI is `$MLFLOW_TRACKING_URI`, else a SQLite file in the storage folder. Not for a tracking *server*
+that refuses local paths as sources; a database URI works from every node.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from raytide.core.errors import RaytideError
+from raytide.core.home import home
+from raytide.jobs.artefact import new_folder, sha256_of_file, sha256_of_json
+
+_REFERENCE: Final = re.compile(r"registry:(?P<name>[\w.-]+)@(?P<which>[\w.-]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One immutable version of a registered model."""
+
+    name: str
+    version: int
+    path: Path
+    """The folder with the model's files; they never change."""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    """Data hash, code version and configuration, as the train job wrote them."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+
+def register(
+    name: str, folder: Path, *, metrics: Mapping[str, float], tags: Mapping[str, str], alias: str
+) -> ModelVersion:
+    """The version that holds these files, with the alias moved to it; equal files are one version."""
+    with _client() as client:
+        path = _stored(name, folder)
+        _ensure_name(client, name)
+        known = next((v for v in _all(client, name) if v.source == str(path)), None)
+        version = known or _new_version(client, name, path, metrics, tags)
+        client.set_registered_model_alias(name, alias, version.version)
+        return _read(client, name, version.version)
+
+
+def resolve(reference: str) -> ModelVersion:
+    """The version that `registry:NAME@ALIAS_OR_VERSION` means now.
+
+    Raises:
+        RaytideError: The reference has another form, or the name, alias or version does not exist.
+    """
+    parts = _REFERENCE.fullmatch(reference)
+    if parts is None:
+        raise RaytideError(
+            f"{reference} is no model reference; write registry:NAME@ALIAS, as registry:chat@production."
+        )
+    with _client() as client:
+        return _find(client, parts["name"], parts["which"])
+
+
+def versions(name: str) -> tuple[ModelVersion, ...]:
+    """All versions of a model, oldest first; none where the name is unknown."""
+    with _client() as client:
+        return tuple(_read(client, name, found.version) for found in _all(client, name))
+
+
+def promote(name: str, version_or_alias: str, alias: str = "production") -> ModelVersion:
+    """The version, after `alias` was moved to it.
+
+    Raises:
+        RaytideError: The name, version or alias does not exist.
+    """
+    with _client() as client:
+        version = str(_find(client, name, version_or_alias).version)
+        client.set_registered_model_alias(name, alias, version)
+        return _read(client, name, version)
+
+
+def tracking_uri() -> str:
+    """Where MLflow keeps the registry."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'registry.db'}"
+
+
+@contextmanager
+def _client() -> Iterator[Any]:
+    """MLflow's client. One process at a time: SQLite has one writer, and first use creates the tables."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for noisy in ("alembic", "mlflow.store.db.utils"):  # one line per migration of an empty database
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / ".registry.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield MlflowClient(tracking_uri=tracking_uri(), registry_uri=tracking_uri())
+        except MlflowException as error:
+            raise RaytideError(f"The registry {tracking_uri()} refuses: {error.message}") from error
+
+
+def _stored(name: str, folder: Path) -> Path:
+    """A copy of the folder below the registry's, named by its content."""
+    digest = sha256_of_json({file.name: sha256_of_file(file) for file in folder.iterdir()})[:16]
+    path = home() / "registry" / name / digest
+    if not path.exists():
+        with new_folder(path) as copy:
+            shutil.copytree(folder, copy, dirs_exist_ok=True)
+    return path
+
+
+def _ensure_name(client: Any, name: str) -> None:
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+
+
+def _new_version(client: Any, name: str, path: Path, metrics: Mapping[str, float], tags: Mapping[str, str]) -> Any:
+    found = client.get_experiment_by_name(name)
+    experiment = found.experiment_id if found else client.create_experiment(name, (home() / "registry" / name).as_uri())
+    run = client.create_run(experiment, tags=dict(tags))
+    for key, value in _lineage(path).get("config", {}).items():
+        client.log_param(run.info.run_id, key, value)
+    for key, value in metrics.items():
+        client.log_metric(run.info.run_id, key, value)
+    client.set_terminated(run.info.run_id)
+    return client.create_model_version(name, str(path), run_id=run.info.run_id, tags=dict(tags))
+
+
+def _all(client: Any, name: str) -> list[Any]:
+    return sorted(client.search_model_versions(f"name = '{name}'"), key=lambda found: int(found.version))
+
+
+def _find(client: Any, name: str, which: str) -> ModelVersion:
+    known = [_read(client, name, found.version) for found in _all(client, name)]
+    for version in known:
+        if which == str(version.version) or which in version.aliases:
+            return version
+    raise RaytideError(f"The registry has no {name}@{which}; {_existing(client, name, known)}")
+
+
+def _existing(client: Any, name: str, known: list[ModelVersion]) -> str:
+    if known:
+        words = [f"{name}@{word}" for v in known for word in (str(v.version), *v.aliases)]
+        return f"it has {', '.join(words)}."
+    names = [model.name for model in client.search_registered_models()]
+    return f"it has {', '.join(names)}." if names else "it is empty: run an evaluate job to register a model."
+
+
+def _read(client: Any, name: str, version: str) -> ModelVersion:
+    found = client.get_model_version(name, version)
+    path = Path(found.source)
+    return ModelVersion(
+        name=name,
+        version=int(found.version),
+        path=path,
+        lineage=_lineage(path),
+        metrics=client.get_run(found.run_id).data.metrics if found.run_id else {},
+        aliases=tuple(sorted(found.aliases)),
+    )
+
+
+def _lineage(path: Path) -> dict[str, Any]:
+    file = path / "lineage.json"
+    return json.loads(file.read_text()) if file.exists() else {}

@@ -1,0 +1,9 @@
+"""`python -m raytide.jobs.train FILE [--set KEY=VALUE …]`."""
+
+import sys
+
+from raytide.core.spec.job import TrainSpec
+from raytide.jobs.entry import main
+from raytide.jobs.train.run import run
+
+sys.exit(main(TrainSpec, run))

@@ -1,0 +1,147 @@
+"""A burst of load that takes the service to a second replica and lets it come back.
+
+Arrivals are Poisson at a rate derived from the capacity that the running replica measured of itself, so the burst is a
+burst on any machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from raytide.autoscaling.capacity import Capacity, busy_s_per_request
+from raytide.cli.demo.completion import chunks, request_body
+from raytide.cli.demo.view import Step, View
+from raytide.core.errors import RunFailed
+from raytide.core.spec import Service
+from raytide.operator.site import Site
+from raytide.operator.status import services
+
+PROMPTS = ("import os\n", "class Reader:\n", "def main():\n", "    return ", "for name in ", "try:\n    ")
+OUTPUT_TOKENS = 64
+LOAD = 1.1
+"""Replicas that the burst keeps busy: more than one at any utilisation."""
+HOLD_S = 15.0
+"""Time under load with the second replica ready."""
+PHASE_TIMEOUT_S = 240.0
+POLL_S = 1.0
+
+
+@dataclass(kw_only=True)
+class Burst:
+    """What the clients saw."""
+
+    rate_per_s: float = 0.0
+    sent: int = 0
+    failed: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    ttft_s: list[float] = field(default_factory=list)
+    tpot_s: list[float] = field(default_factory=list)
+    most_replicas: int = 0
+    replicas_after: int = 0
+
+
+def run_burst(where: Site, service: Service, view: View) -> Burst:
+    """The burst, over once the service is back at its smallest size."""
+    return asyncio.run(_burst(where, service, view))
+
+
+async def _burst(where: Site, service: Service, view: View) -> Burst:
+    name, most = service.metadata.name, service.spec.scaling.max_replicas
+    seen = await _look(where)
+    burst = Burst(rate_per_s=_rate(seen, service))
+    with view.step("burst") as step:
+        load = asyncio.create_task(_load(burst, seen["url"], name))
+        try:
+            await _until(where, burst, step, lambda replicas: replicas.get("RUNNING", 0) >= most)
+            await asyncio.sleep(HOLD_S)
+        finally:
+            load.cancel()
+            await asyncio.gather(load, return_exceptions=True)
+        step.done(f"{burst.sent} requests at {burst.rate_per_s:.0f}/s, 1 → {burst.most_replicas} running replicas")
+    least = service.spec.scaling.min_replicas
+    with view.step("calm") as step:
+        await _until(where, burst, step, lambda replicas: replicas == {"RUNNING": least})
+        burst.replicas_after = least
+        step.done(
+            f"{burst.most_replicas} → {least} running replicas, none of {burst.sent} requests was cut"
+            if not burst.failed
+            else f"{burst.most_replicas} → {least} running replicas, {burst.failed} requests failed"
+        )
+    return burst
+
+
+def _rate(seen: Mapping[str, Any], service: Service) -> float:
+    """Requests per second that keep `LOAD` replicas busy, from the replica's own measurement."""
+    capacity = Capacity.from_json(seen["autoscaler"]["variants"][0]["capacity"])
+    point = capacity.within(service.spec.objectives.tpot.tightest[1]) or capacity.points[0]
+    return LOAD / busy_s_per_request(point, capacity.prefill_tokens_per_s, prompt_tokens=6, output_tokens=OUTPUT_TOKENS)
+
+
+async def _until(where: Site, burst: Burst, step: Step, reached: Callable[[dict[str, int]], bool]) -> None:
+    deadline_s = time.monotonic() + PHASE_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        seen = await _look(where)
+        burst.most_replicas = max(burst.most_replicas, seen["replicas"].get("RUNNING", 0))
+        step.show(_in_words(seen, burst))
+        if reached(seen["replicas"]):
+            return
+        await asyncio.sleep(POLL_S)
+    raise RunFailed(f"the replicas did not change within {PHASE_TIMEOUT_S:g} s: `raytide status` says why")
+
+
+async def _look(where: Site) -> dict[str, Any]:
+    found = await asyncio.to_thread(services, where.dashboard)
+    return found[0]
+
+
+def _in_words(seen: Mapping[str, Any], burst: Burst) -> str:
+    replicas = " + ".join(f"{count} {state.lower()}" for state, count in sorted(seen["replicas"].items()))
+    answered = len(burst.ttft_s)
+    return f"{replicas}; {burst.sent} requests sent, {answered} answered, {burst.failed} failed"
+
+
+async def _load(burst: Burst, url: str, model: str) -> None:
+    """Sends requests until cancelled, then waits for those under way."""
+    rng = random.Random(0)  # noqa: S311 (arrival times, not secrets)
+    started_s = time.monotonic()
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits, trust_env=False) as client:
+        requests: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                request = asyncio.create_task(_request(burst, client, model, rng.choice(PROMPTS)))
+                requests.add(request)
+                request.add_done_callback(requests.discard)
+                burst.sent += 1
+                await asyncio.sleep(rng.expovariate(burst.rate_per_s))
+        finally:
+            await asyncio.gather(*requests)
+            burst.seconds = time.monotonic() - started_s
+
+
+async def _request(burst: Burst, client: httpx.AsyncClient, model: str, prompt: str) -> None:
+    body = request_body(model, prompt, OUTPUT_TOKENS, ignore_eos=True)
+    sent_s, first_s, num_tokens = time.perf_counter(), None, 0
+    try:
+        async with client.stream("POST", "/v1/completions", json=body) as response:
+            response.raise_for_status()
+            async for _ in chunks(response.aiter_lines()):
+                first_s = first_s or time.perf_counter()
+                num_tokens += 1
+    except httpx.HTTPError:
+        burst.failed += 1
+        return
+    if first_s is None or num_tokens < OUTPUT_TOKENS:
+        burst.failed += 1
+        return
+    burst.tokens += num_tokens
+    burst.ttft_s.append(first_s - sent_s)
+    burst.tpot_s.append((time.perf_counter() - first_s) / (num_tokens - 1))

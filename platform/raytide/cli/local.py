@@ -1,0 +1,55 @@
+"""`raytide local up | down`: a Ray cluster of one node on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raytide.cli.options import ClusterFile
+from raytide.cli.progress import Line
+from raytide.core.home import home
+from raytide.core.spec.cluster import Http
+from raytide.operator.local.end import belonging, end
+from raytide.operator.local.head import start
+from raytide.operator.local.record import LocalCluster, recall
+from raytide.operator.site import site
+
+app = typer.Typer(help="A Ray cluster of one node on this machine.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def up(
+    cluster: ClusterFile = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="End a running local cluster first.")] = False,
+) -> None:
+    """Start Ray on free ports with a temporary folder of its own; a running one is kept."""
+    running = recall(home())
+    if running and (fresh or not belonging(running)):
+        end(home(), running)
+        running = None
+    if running is None:
+        declared = site(None, cluster).cluster
+        with Line() as line:
+            line.show("starting Ray")
+            running = start(home(), (declared.spec.http if declared else Http()).port)
+    typer.echo(_describe(running))
+
+
+@app.command()
+def down() -> None:
+    """End the local cluster's processes, and no others."""
+    running = recall(home())
+    if running is None:
+        typer.echo(f"no local cluster is remembered in {home()}")
+        return
+    typer.echo(f"ended {end(home(), running)} processes of the local cluster")
+
+
+def _describe(cluster: LocalCluster) -> str:
+    return (
+        f"Ray dashboard  {cluster.dashboard}\n"
+        f"services       http://127.0.0.1:{cluster.http_port}\n"
+        f"submit jobs    ray job submit --address {cluster.dashboard} -- python -m raytide.jobs.preprocess "
+        "jobs/preprocess.yaml"
+    )

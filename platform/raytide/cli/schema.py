@@ -1,0 +1,28 @@
+"""`raytide schema [KIND]`: the JSON Schema that editors check and complete YAML with."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from raytide.core.spec import KINDS, AnyDocument, schema_of
+from raytide.core.spec.suggest import nearest
+
+
+def schema(
+    kind: Annotated[str | None, typer.Argument(help="Cluster, Service or Job; any of them where left out.")] = None,
+) -> None:
+    """Print the JSON Schema (draft 2020-12) of a kind."""
+    typer.echo(json.dumps(schema_of(_kind(kind) if kind else AnyDocument), indent=2))
+
+
+def _kind(word: str) -> type:
+    by_name = {kind.__name__: kind for kind in KINDS}
+    known = {name.casefold(): kind for name, kind in by_name.items()}
+    if word.casefold() in known:
+        return known[word.casefold()]
+    meant = nearest(word, by_name)
+    hint = f"; did you mean {meant}?" if meant else ""
+    raise typer.BadParameter(f"{word} is no kind; the kinds are {', '.join(by_name)}{hint}", param_hint="KIND")

@@ -1,0 +1,86 @@
+"""`raytide status` and `raytide delete`: what runs, and ending it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from raytide.cli.options import Address, AsJson, ClusterFile, Timeout
+from raytide.core.errors import RaytideError
+from raytide.operator import apply as operator
+from raytide.operator.site import site
+from raytide.operator.status import services
+
+SHOWN_DECISIONS = 5
+
+
+def status(address: Address = None, cluster: ClusterFile = None, as_json: AsJson = False) -> None:
+    """Show every service: state, replicas, traffic, spend and the latest scaling decisions with their reasons."""
+    where = site(address, cluster)
+    found = services(where.dashboard)
+    if as_json:
+        typer.echo(json.dumps({"cluster": where.address, "services": found}, indent=2))
+        return
+    typer.echo(f"cluster {where.address}")
+    for service in found:
+        typer.echo("\n".join(describe(service)))
+    if not found:
+        typer.echo("no service runs; `raytide apply services/chat.yaml` starts one")
+
+
+def delete(
+    name: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")],
+    address: Address = None,
+    cluster: ClusterFile = None,
+    timeout: Timeout = 120.0,
+) -> None:
+    """End a service after its running requests; the other services stay."""
+    where = site(address, cluster)
+    if not operator.delete(name, where, timeout_s=timeout):
+        known = ", ".join(service["name"] for service in services(where.dashboard)) or "none"
+        raise RaytideError(f"no service {name!r} runs on {where.address}; these do: {known}")
+    typer.echo(f"{name} is gone")
+
+
+def describe(service: Mapping[str, Any]) -> Iterator[str]:
+    """The service for people, a line each for what runs, what arrives, what it costs, and why it is this large."""
+    replicas = ", ".join(f"{count} {state.lower()}" for state, count in sorted(service["replicas"].items())) or "none"
+    yield f"\n{service['name']}  {service['state'].lower()}  {service['model']}  revision {service['revision']}"
+    yield f"  url       {service['url']}/v1"
+    yield f"  replicas  {replicas}; target {service['target_replicas']}"
+    if service["message"]:
+        yield f"  message   {service['message'].strip().splitlines()[-1]}"
+    brain = service["autoscaler"]
+    if "missing" in brain:
+        yield f"  brain     {brain['missing']}"
+        return
+    yield from (f"  traffic   {_traffic(variant['traffic'])}" for variant in brain["variants"])
+    yield f"  spend     {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
+    yield from (f"  {decision_line(entry)}" for entry in brain["decisions"][-SHOWN_DECISIONS:])
+
+
+def decision_line(entry: Mapping[str, Any]) -> str:
+    """`12:31:05  1 → 2  demand: …`, in UTC."""
+    at = datetime.fromtimestamp(entry["at_s"], UTC).strftime("%H:%M:%S")
+    says = "; ".join(reason["says"] for reason in entry["reasons"])
+    return f"{at}  {entry['previous']} → {entry['target']}  {entry['rule']}: {says}"
+
+
+def _traffic(traffic: Mapping[str, Any]) -> str:
+    if "missing" in traffic:
+        return str(traffic["missing"])
+    latencies = [
+        f"{name.removesuffix('_s').replace('_', ' ')} {_milliseconds(value)}"
+        for name, value in traffic.items()
+        if name.startswith(("ttft", "tpot"))
+    ]
+    load = f"{traffic['arrivals_per_s']:.1f} requests/s, {traffic['running']} running, {traffic['waiting']} waiting"
+    return ", ".join([load, *latencies])
+
+
+def _milliseconds(value: Any) -> str:
+    return "unknown" if isinstance(value, Mapping) else f"{value * 1e3:.0f} ms"

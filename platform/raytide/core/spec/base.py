@@ -1,0 +1,45 @@
+"""What every raytide document has in common: `apiVersion`, `kind`, `metadata`, and keys that must be known."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,45}[a-z0-9])?$"
+
+
+def parse_name(value: object) -> str:
+    """The same text where it is a name."""
+    if not isinstance(value, str) or re.fullmatch(_NAME_PATTERN, value) is None:
+        raise ValueError("a name of at most 47 lower-case letters, digits and dashes that starts with a letter")
+    return value
+
+
+Name = Annotated[
+    str,
+    BeforeValidator(parse_name),
+    WithJsonSchema({"type": "string", "pattern": _NAME_PATTERN, "examples": ["chat"]}),
+]
+"""A DNS-1035 label of at most 47 characters, the shortest limit of the Kubernetes objects made from it."""
+
+
+class Strict(BaseModel):
+    """A section of a document: unknown keys are errors, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Metadata(Strict):
+    """How the document is called."""
+
+    name: Name
+
+
+class Document(Strict):
+    """The head of every document."""
+
+    apiVersion: Literal["raytide/v1"]  # noqa: N815 (the key that Kubernetes users know)
+    kind: str
+    metadata: Metadata

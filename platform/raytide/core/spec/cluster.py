@@ -1,0 +1,57 @@
+"""`kind: Cluster`: the node pools that exist or may be bought, with their prices."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from raytide.core.spec.base import Document, Name, Strict
+from raytide.core.units import Bytes, Seconds, UsdPerHour
+
+Accelerator = Literal[
+    "CPU", "T4", "L4", "A10G", "L40S", "A100-40G", "A100-80G", "H100", "H200", "B200", "GB200", "MI300X"
+]  # fmt: skip
+"""Names as Ray labels nodes (`ray.io/accelerator-type`); CPU means an engine without an accelerator."""
+
+Market = Literal["on-demand", "spot", "reserved"]
+
+
+class Pool(Strict):
+    """Nodes of one kind."""
+
+    name: Name
+    accelerator: Accelerator
+    gpus_per_node: int = Field(default=0, ge=0)
+    """Accelerators in a node; 0 for a CPU pool."""
+    cpus_per_node: int = Field(ge=1)
+    memory_per_node: Bytes
+    market: Market = "on-demand"
+    price: UsdPerHour
+    """What one node costs for an hour, used for every cost that raytide states."""
+    min_nodes: int = Field(default=0, ge=0)
+    max_nodes: int = Field(ge=1)
+    provisioning_time: Seconds = 0.0
+    """From the request for a node to Ray running on it; 0 for machines that are always there."""
+
+
+class Http(Strict):
+    """Where services answer; loopback unless said otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+
+
+class ClusterSpec(Strict):
+    """The pools, and where services answer."""
+
+    pools: tuple[Pool, ...] = Field(min_length=1)
+    http: Http = Http()
+    """Ray Serve's HTTP address; fixed once Serve runs on the cluster."""
+
+
+class Cluster(Document):
+    """One Ray cluster: a head and its node pools."""
+
+    kind: Literal["Cluster"]
+    spec: ClusterSpec

@@ -1,0 +1,91 @@
+"""The REST API of Ray's dashboard: Serve applications, declared and running."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from raytide.core.errors import ClusterRefused, ClusterUnreachable, RaytideError
+
+TIMEOUT_S = 30.0
+_APPLICATIONS = "/api/serve/applications/"
+
+
+class Dashboard:
+    """One cluster's dashboard, as `http://127.0.0.1:8265`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+        self._client = httpx.Client(base_url=self.address, timeout=TIMEOUT_S, headers=_auth_headers(), trust_env=False)
+
+    def serve_details(self) -> dict[str, Any]:
+        """What Serve runs: HTTP options, proxies, applications with their deployments and replicas."""
+        details: dict[str, Any] = self._request("GET", _APPLICATIONS).json()
+        return details
+
+    def declared_application(self, name: str) -> dict[str, Any] | None:
+        """The config that an application was last deployed with; None where there is none."""
+        application = self.serve_details().get("applications", {}).get(name, {})
+        declared: dict[str, Any] | None = application.get("deployed_app_config")
+        return declared
+
+    def put_application(self, application: Mapping[str, Any], http_options: Mapping[str, Any]) -> None:
+        """Deploy one application beside the declared others, which a PUT without them would delete."""
+        self._put([*self._others(application["name"]), application], http_options)
+
+    def delete_application(self, name: str) -> None:
+        """Remove one application, keep the others."""
+        self._put(self._others(name), {})
+
+    def version(self) -> str:
+        """The Ray version of a cluster that answers."""
+        answer: dict[str, str] = self._request("GET", "/api/version").json()
+        return answer["ray_version"]
+
+    def _others(self, name: str) -> list[dict[str, Any]]:
+        applications: dict[str, Any] = self.serve_details().get("applications", {})
+        declared = (app.get("deployed_app_config") for other, app in applications.items() if other != name)
+        return [config for config in declared if config]
+
+    def _put(self, applications: Iterable[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+        config: dict[str, Any] = {"applications": list(applications)}
+        if http_options:
+            config["http_options"] = dict(http_options)
+        self._request("PUT", _APPLICATIONS, json=config)
+
+    def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        try:
+            response = self._client.request(method, path, **kwargs)
+        except httpx.TransportError as error:
+            raise ClusterUnreachable(
+                f"no Ray dashboard answers at {self.address} ({type(error).__name__}): start one with `raytide local "
+                "up` or `ray start --head`, or give its address with --address"
+            ) from error
+        if response.status_code in (401, 403):
+            raise ClusterRefused(
+                f"the cluster at {self.address} wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or put the "
+                "token into ~/.ray/auth_token (`ray get-auth-token` prints it where the cluster was started)"
+            )
+        if response.is_error:
+            raise RaytideError(f"{method} {self.address}{path} failed with {response.status_code}: {_reason(response)}")
+        return response
+
+
+def _reason(response: httpx.Response) -> str:
+    """The last line of the answer: of a traceback, the one that says what happened."""
+    lines = [line.strip() for line in response.text.strip().splitlines() if line.strip()]
+    return lines[-1][:500] if lines else response.reason_phrase
+
+
+def _auth_headers() -> dict[str, str]:
+    token = os.environ.get("RAY_AUTH_TOKEN") or _token_file(os.environ.get("RAY_AUTH_TOKEN_PATH"))
+    return {"Authorization": f"Bearer {token}"} if token and os.environ.get("RAY_AUTH_MODE") != "disabled" else {}
+
+
+def _token_file(path: str | None) -> str | None:
+    file = Path(path) if path else Path.home() / ".ray" / "auth_token"
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else None

@@ -1,0 +1,128 @@
+"""Bringing a declared service to life and seeing it through."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from raytide.core.errors import RaytideError, RunFailed
+from raytide.core.spec import Service
+from raytide.operator.local.ports import is_free
+from raytide.operator.model import resolve
+from raytide.operator.plan.desired import application
+from raytide.operator.plan.diff import Plan, Verb, plan
+from raytide.operator.plan.price import replica_usd_per_hour
+from raytide.operator.site import Site
+
+POLL_S = 1.0
+FAILED = "DEPLOY_FAILED"
+_OUR_SENTENCE = re.compile(r"^\s*raytide\.[\w.]+: (.+)$", re.MULTILINE)
+"""The last line of a replica's traceback where one of our errors ended it."""
+
+
+def prepare(service: Service, site: Site) -> Plan:
+    """The step that makes the cluster run the service as declared.
+
+    Raises:
+        RaytideError: as `desired`, or the cluster does not answer.
+    """
+    return plan(desired(service, site), _live(service.metadata.name, site))
+
+
+def desired(service: Service, site: Site) -> dict[str, Any]:
+    """The Serve application that runs the service; asks the registry, not the cluster.
+
+    Raises:
+        RaytideError: the model is missing, or a budget has no prices to be kept with.
+    """
+    usd_per_hour = replica_usd_per_hour(service.spec.hardware[0], site.cluster)
+    if service.spec.budget and usd_per_hour is None:
+        raise RaytideError(
+            "spec.budget: no declared pool has a price for this hardware: declare one in the cluster file (--cluster)"
+        )
+    journal = site.home / "journal" / f"{service.metadata.name}.jsonl"
+    model = resolve(service.spec.model.source, site)
+    return application(service, model, usd_per_hour=usd_per_hour, journal=str(journal))
+
+
+def apply(step: Plan, site: Site, *, watch: Callable[[str], None], timeout_s: float) -> None:
+    """Carry a plan out and return once the service runs as planned.
+
+    Raises:
+        RunFailed: the service did not come up; the sentence says why as far as Serve knows.
+    """
+    if step.verb is Verb.NOTHING:
+        return
+    _require_free_port(site)
+    site.dashboard.put_application(step.desired, site.http.model_dump())
+    _wait_running(step.service, site, watch, timeout_s)
+
+
+def delete(name: str, site: Site, *, timeout_s: float) -> bool:
+    """Remove a service and return once it is gone; False where there was none."""
+    if site.dashboard.declared_application(name) is None:
+        return False
+    site.dashboard.delete_application(name)
+    deadline_s = time.monotonic() + timeout_s
+    while name in site.dashboard.serve_details().get("applications", {}):
+        if time.monotonic() > deadline_s:
+            raise RunFailed(f"{name} is still draining after {timeout_s:g} s: see `raytide status`")
+        time.sleep(POLL_S)
+    return True
+
+
+def _live(name: str, site: Site) -> dict[str, Any] | None:
+    """The declared config of a running application; a failed one counts as absent, so that it is deployed anew."""
+    live: dict[str, Any] = site.dashboard.serve_details().get("applications", {}).get(name, {})
+    declared: dict[str, Any] | None = live.get("deployed_app_config")
+    return None if live.get("status") == FAILED else declared
+
+
+def _require_free_port(site: Site) -> None:
+    """Serve itself reports a taken port only in a log, and then never becomes healthy."""
+    serving = site.dashboard.serve_details().get("proxies")
+    if not serving and site.is_here and not is_free(site.http.port, site.http.host):
+        raise RaytideError(
+            f"port {site.http.port} on {site.http.host} is in use: stop what listens there, or set another one as "
+            "spec.http.port in the cluster file"
+        )
+
+
+def _wait_running(name: str, site: Site, watch: Callable[[str], None], timeout_s: float) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        live = site.dashboard.serve_details().get("applications", {}).get(name, {})
+        if live.get("status") == "RUNNING":
+            return
+        failure = _failure(live)
+        if failure:
+            raise RunFailed(f"{name} did not start: {failure}")
+        watch(_progress(live))
+        time.sleep(POLL_S)
+    raise RunFailed(
+        f"{name} is not running after {timeout_s:g} s ({_progress(live)}): the cluster may lack the hardware; see the "
+        f"Serve page of {site.address}, and `raytide delete {name}`"
+    )
+
+
+def _failure(live: Mapping[str, Any]) -> str:
+    """Why a deployment fails: our own sentence as soon as a replica says it, else Serve's once it gives up."""
+    messages = [live.get("message", ""), *(d.get("message", "") for d in live.get("deployments", {}).values())]
+    said = re.search(
+        r"^\s*(?:[\w.]*errors\.RaytideError|[\w.]*EngineDoesNotFit): (.+)$", "\n".join(messages), re.MULTILINE
+    )
+    if said:
+        return said[1]
+    lines = [line.strip() for line in live.get("message", "").splitlines() if line.strip()]
+    return lines[-1] if live.get("status") == FAILED and lines else ""
+
+
+def _progress(live: Mapping[str, Any]) -> str:
+    states = [
+        f"{name}: {replica['state'].lower()}"
+        for name, deployment in live.get("deployments", {}).items()
+        for replica in deployment.get("replicas", ())
+    ]
+    return ", ".join(states) or live.get("status", "starting").lower()

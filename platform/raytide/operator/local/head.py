@@ -1,0 +1,102 @@
+"""Starting the local head node: `ray start --head` on free ports, with a temporary folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from raytide.core.errors import RaytideError
+from raytide.operator.local.ports import LOOPBACK, free_ports, preferred
+from raytide.operator.local.record import MARKER, LocalCluster, remember
+
+DASHBOARD_PORT = 8265
+START_TIMEOUT_S = 90.0
+OBJECT_STORE_BYTES = 512 * 2**20
+"""A laptop's share: corpora stream through it block by block."""
+MIN_CPUS = 4
+"""Ray's CPUs are bookkeeping: two training workers, or two replicas and a job, must fit on a laptop with two cores."""
+
+
+def start(home: Path, http_port: int) -> LocalCluster:
+    """A running head node, remembered in `home` before its first process starts, so that it can always be ended.
+
+    Raises:
+        RaytideError: Ray did not come up; the log's place is named.
+    """
+    cluster = LocalCluster(
+        marker=f"raytide-{uuid.uuid4().hex}",
+        temp_dir=tempfile.mkdtemp(prefix="raytide-"),  # short: Ray's sockets live there, 107 bytes at most
+        dashboard=f"http://{LOOPBACK}:{preferred(DASHBOARD_PORT)}",
+        http_port=preferred(http_port),
+    )
+    remember(home, cluster)
+    log = home / "ray.log"
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(  # noqa: S603 (our own command line)
+            _command(cluster), env=environment(home, cluster), stdout=output, stderr=output, start_new_session=True
+        )
+    _wait(cluster, process, log)
+    return cluster
+
+
+def environment(home: Path, cluster: LocalCluster) -> dict[str, str]:
+    """The environment of the cluster's processes; jobs and replicas inherit it."""
+    return {
+        **os.environ,
+        MARKER: cluster.marker,
+        "RAYTIDE_HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),  # loopback only; on by default in some calls
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train page is empty without it
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+
+
+def _command(cluster: LocalCluster) -> list[str]:
+    client, metrics, agent, agent_grpc, runtime_env = map(str, free_ports(5))
+    options: Mapping[str, str] = {
+        "--port": "0",
+        "--node-ip-address": LOOPBACK,
+        "--dashboard-host": LOOPBACK,
+        "--dashboard-port": cluster.dashboard.rsplit(":", 1)[1],
+        "--temp-dir": cluster.temp_dir,
+        "--num-cpus": str(max(MIN_CPUS, os.cpu_count() or 1)),
+        "--object-store-memory": str(OBJECT_STORE_BYTES),
+        "--ray-client-server-port": client,
+        "--metrics-export-port": metrics,
+        "--dashboard-agent-listen-port": agent,
+        "--dashboard-agent-grpc-port": agent_grpc,
+        "--runtime-env-agent-port": runtime_env,
+        "--min-worker-port": "0",
+        "--max-worker-port": "0",
+    }
+    ray = str(Path(sys.executable).parent / "ray")
+    return [ray, "start", "--head", "--block", *(f"{name}={value}" for name, value in options.items())]
+
+
+def _wait(cluster: LocalCluster, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if process.poll() is not None:
+            raise RaytideError(f"Ray ended with code {process.returncode} while starting: the reason is in {log}")
+        if _answers(cluster.dashboard):
+            return
+        time.sleep(0.5)
+    raise RaytideError(f"Ray did not answer within {START_TIMEOUT_S:g} s: see {log}, and `raytide local down`")
+
+
+def _answers(dashboard: str) -> bool:
+    """Whether jobs can be submitted: the dashboard's agent comes up after the dashboard."""
+    try:
+        return httpx.get(f"{dashboard}/api/jobs/", timeout=2, trust_env=False).status_code in (200, 401)
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,35 @@
+"""From `spec.model.source` to the files that engines load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raytide.core.errors import RaytideError
+from raytide.operator.plan.desired import ServedModel
+from raytide.operator.site import Site
+
+
+def resolve(source: str, site: Site) -> ServedModel:
+    """The model behind a source, with a registry alias pinned to the version that it names now.
+
+    Raises:
+        RaytideError: the registry has no such model, or the folder holds none.
+    """
+    if source.startswith("registry:"):
+        from raytide.jobs import registry
+
+        version = registry.resolve(source)
+        return ServedModel(path=str(version.path), label=f"{version.name} v{version.version}")
+    if source.startswith("hf://"):
+        return ServedModel(path=source.removeprefix("hf://"), label=source)
+    return _folder(source, site)
+
+
+def _folder(source: str, site: Site) -> ServedModel:
+    folder = Path(source).absolute()
+    if site.is_here and not (folder / "config.json").is_file():
+        raise RaytideError(
+            f"spec.model.source: {folder} holds no model (no config.json): train one with "
+            "`python -m raytide.jobs.train`, or name a folder, registry:NAME@ALIAS or hf://org/name"
+        )
+    return ServedModel(path=str(folder), label=source)

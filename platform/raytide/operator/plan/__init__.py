@@ -1,0 +1,1 @@
+"""Pure planning: from a declared service and the live state to actions."""

@@ -1,0 +1,153 @@
+"""A declared service as the Serve application that runs it; the result also works with plain `serve deploy`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from raytide.autoscaling.live.follow import BRAIN
+from raytide.autoscaling.policy import Bound, Limits
+from raytide.core.spec.service import Hardware, Quantiles, Service, ServiceSpec
+from raytide.services.settings import EngineSettings, RevisionSettings
+
+IMPORT_PATH = "raytide.services.app:build"
+POLICY = "raytide.autoscaling.live.follow:follow"
+METRICS_INTERVAL_S = 1.0
+"""How often replicas push metrics to Serve's controller; the follower reads decisions that are this much older."""
+DRAIN_S = 60.0
+"""How long a replica that is to stop may finish its requests."""
+ONGOING_PER_SEQUENCE = 8
+"""Requests that Serve hands to a replica per engine slot: they queue in the engine, where the autoscaler sees them."""
+DEFAULT_MAX_NUM_SEQS = 256
+"""vLLM's own default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """The model that a source resolved to."""
+
+    path: str
+    label: str
+    """`chat v3` or the path: what the status shows."""
+
+
+def application(
+    service: Service, model: ServedModel, *, usd_per_hour: float | None, journal: str | None
+) -> dict[str, Any]:
+    """The entry under `applications:` of a Serve config."""
+    spec, name = service.spec, service.metadata.name
+    variant = variant_name(spec.hardware[0])
+    return {
+        "name": name,
+        "route_prefix": spec.route,
+        "import_path": IMPORT_PATH,
+        "args": _revision(name, variant, spec, model, journal),
+        "autoscaling_policy": {
+            "policy_function": POLICY,
+            "policy_kwargs": {},
+        },
+        "deployments": [_replicas(variant, spec), _brain(spec, usd_per_hour)],
+    }
+
+
+def variant_name(hardware: Hardware) -> str:
+    """`vllm-h100x2-spot`: the deployment's name on the dashboard."""
+    parallel = f"x{hardware.tensor_parallel}" if hardware.tensor_parallel > 1 else ""
+    market = f"-{hardware.market}" if hardware.market else ""
+    return f"vllm-{hardware.accelerator.lower()}{parallel}{market}"
+
+
+def limits(spec: ServiceSpec) -> Limits:
+    """The policy's view of a service."""
+    return Limits(
+        ttft=_bound(spec.objectives.ttft),
+        tpot=_bound(spec.objectives.tpot),
+        min_replicas=spec.scaling.min_replicas,
+        max_replicas=spec.scaling.max_replicas,
+        max_usd_per_hour=spec.budget.max_usd_per_hour if spec.budget else None,
+        utilisation=spec.scaling.utilisation,
+        window_s=spec.scaling.window,
+        scale_down_after_s=spec.scaling.scale_down_after,
+    )
+
+
+def _bound(quantiles: Quantiles) -> Bound:
+    quantile, seconds = quantiles.tightest
+    return Bound(quantile=quantile, seconds=seconds)
+
+
+def _revision(name: str, variant: str, spec: ServiceSpec, model: ServedModel, journal: str | None) -> dict[str, Any]:
+    hardware = spec.hardware[0]
+    on_cpu = hardware.accelerator == "CPU"
+    settings = RevisionSettings(
+        revision="",
+        model_version=model.label,
+        engine=EngineSettings(service=name, variant=variant, model_path=model.path, args=_engine_args(spec)),
+        num_gpus=0 if on_cpu else hardware.tensor_parallel,
+        num_cpus=hardware.cpus,
+        memory_bytes=hardware.memory,
+        label_selector=_labels(hardware),
+        env=_cpu_env(hardware) if on_cpu else {},
+        journal=journal,
+    ).model_dump()
+    return settings | {"revision": _hash(settings)}
+
+
+def _engine_args(spec: ServiceSpec) -> dict[str, Any]:
+    hardware = spec.hardware[0]
+    parallel = {"tensor_parallel_size": hardware.tensor_parallel} if hardware.tensor_parallel > 1 else {}
+    return {**parallel, **spec.engine.args}
+
+
+def _labels(hardware: Hardware) -> dict[str, str]:
+    accelerator = {} if hardware.accelerator == "CPU" else {"ray.io/accelerator-type": hardware.accelerator}
+    market = {"ray.io/market-type": hardware.market} if hardware.market else {}
+    return {**accelerator, **market}
+
+
+def _cpu_env(hardware: Hardware) -> dict[str, str]:
+    # Binding threads to cores puts the engines of one node onto the same cores; the kernel spreads them better.
+    return {
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(math.ceil(hardware.cpus)),
+    }
+
+
+def _replicas(variant: str, spec: ServiceSpec) -> dict[str, Any]:
+    max_num_seqs = int(spec.engine.args.get("max_num_seqs", DEFAULT_MAX_NUM_SEQS))
+    return {
+        "name": variant,
+        "max_ongoing_requests": max_num_seqs * ONGOING_PER_SEQUENCE,
+        "graceful_shutdown_timeout_s": DRAIN_S,
+        "autoscaling_config": _autoscaling(spec.scaling.min_replicas, spec.scaling.max_replicas),
+    }
+
+
+def _brain(spec: ServiceSpec, usd_per_hour: float | None) -> dict[str, Any]:
+    config = {
+        "limits": limits(spec).to_json(),
+        "usd_per_hour": usd_per_hour,
+        "interval_s": spec.scaling.interval,
+        "stale_after_s": spec.scaling.stale_after,
+    }
+    return {"name": BRAIN, "user_config": config, "autoscaling_config": _autoscaling(1, 1)}
+
+
+def _autoscaling(min_replicas: int, max_replicas: int) -> dict[str, Any]:
+    """Serve's own delays are off: the policy stabilises."""
+    return {
+        "min_replicas": min_replicas,
+        "max_replicas": max_replicas,
+        "upscale_delay_s": 0.0,
+        "downscale_delay_s": 0.0,
+        "metrics_interval_s": METRICS_INTERVAL_S,
+    }
+
+
+def _hash(settings: dict[str, Any]) -> str:
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,27 @@
+"""What one replica costs for an hour, from the prices of the declared pools."""
+
+from __future__ import annotations
+
+from raytide.core.spec.cluster import Cluster, Pool
+from raytide.core.spec.service import Hardware
+
+
+def replica_usd_per_hour(hardware: Hardware, cluster: Cluster | None) -> float | None:
+    """The cheapest pool's price for the share of a node that a replica takes; None where no declared pool fits it."""
+    pools = cluster.spec.pools if cluster else ()
+    return min((_share(hardware, pool) * pool.price for pool in pools if _fits(hardware, pool)), default=None)
+
+
+def _fits(hardware: Hardware, pool: Pool) -> bool:
+    return (
+        pool.accelerator == hardware.accelerator
+        and hardware.market in (None, pool.market)
+        and _share(hardware, pool) <= 1
+    )
+
+
+def _share(hardware: Hardware, pool: Pool) -> float:
+    """The part of a node that a replica takes: of its accelerators where it has some, of its CPUs otherwise."""
+    if pool.gpus_per_node:
+        return hardware.tensor_parallel / pool.gpus_per_node
+    return hardware.cpus / pool.cpus_per_node

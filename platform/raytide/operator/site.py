@@ -1,0 +1,59 @@
+"""Where a command works: the cluster's address, its declared pools, the storage folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from raytide.core.home import home
+from raytide.core.spec import Cluster, read_as
+from raytide.core.spec.cluster import Http
+from raytide.operator.adapters.dashboard import Dashboard
+from raytide.operator.local.ports import LOOPBACK
+from raytide.operator.local.record import LocalCluster, recall
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+DEFAULT_CLUSTER_FILE = Path("platform/cluster.yaml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One cluster as this command sees it."""
+
+    address: str
+    home: Path
+    cluster: Cluster | None
+    """The declared cluster; None where no file declares it, and then nothing has a price."""
+    http: Http
+    """Where Serve answers, or will."""
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """A client of the cluster's dashboard."""
+        return Dashboard(self.address)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the cluster runs on this machine, so that its files are ours to look at."""
+        return urlsplit(self.address).hostname in (LOOPBACK, "localhost", "::1")
+
+
+def site(address: str | None, cluster_file: Path | None) -> Site:
+    """The site of an address, else of `RAY_API_SERVER_ADDRESS`, else of the local cluster, else of Ray's default port.
+
+    Raises:
+        SpecError: the cluster file has mistakes.
+    """
+    local = recall(home())
+    file = cluster_file or (DEFAULT_CLUSTER_FILE if DEFAULT_CLUSTER_FILE.is_file() else None)
+    cluster = read_as(Cluster, file) if file else None
+    found = address or os.environ.get("RAY_API_SERVER_ADDRESS") or (local.dashboard if local else DEFAULT_ADDRESS)
+    return Site(address=found, home=home(), cluster=cluster, http=_http(cluster, local, found))
+
+
+def _http(cluster: Cluster | None, local: LocalCluster | None, address: str) -> Http:
+    if local and local.dashboard == address:
+        return Http(port=local.http_port)
+    return cluster.spec.http if cluster else Http()

@@ -1,0 +1,63 @@
+"""What runs: Serve's own account of every service that we declared, and what its brain says of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from raytide.operator.adapters.dashboard import Dashboard
+from raytide.operator.plan.desired import IMPORT_PATH
+from raytide.services.gateway.edge import STATUS_PATH
+
+BRAIN_TIMEOUT_S = 10.0
+
+
+def services(dashboard: Dashboard) -> list[dict[str, Any]]:
+    """One entry per service: state, revision, model, replicas by state as on the dashboard's Serve page, the brain."""
+    details = dashboard.serve_details()
+    ours = [app for app in details.get("applications", {}).values() if _is_ours(app)]
+    return [_service(app, base_url(details, app.get("route_prefix"))) for app in ours]
+
+
+def base_url(details: Mapping[str, Any], route_prefix: str | None) -> str:
+    """Where clients reach a service, as `http://127.0.0.1:8000`; `/v1/...` follows."""
+    http = details.get("http_options") or {"host": "127.0.0.1", "port": 8000}
+    host = "127.0.0.1" if http["host"] == "0.0.0.0" else http["host"]  # noqa: S104 (compared, not bound)
+    return f"http://{host}:{http['port']}{(route_prefix or '/').rstrip('/')}"
+
+
+def _is_ours(app: Mapping[str, Any]) -> bool:
+    return (app.get("deployed_app_config") or {}).get("import_path") == IMPORT_PATH
+
+
+def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
+    declared = app["deployed_app_config"]["args"]
+    variant = declared["engine"]["variant"]
+    deployment = app.get("deployments", {}).get(variant, {})
+    states = Counter(replica["state"] for replica in deployment.get("replicas", ()))
+    return {
+        "name": app["name"],
+        "state": app["status"],
+        "message": app.get("message", ""),
+        "revision": declared["revision"],
+        "model": declared["model_version"],
+        "url": url,
+        "variant": variant,
+        "target_replicas": deployment.get("target_num_replicas"),
+        "replicas": dict(states),
+        "autoscaler": _brain(url) if states.get("RUNNING") else {"missing": "no replica runs"},
+    }
+
+
+def _brain(url: str) -> dict[str, Any]:
+    """The brain's own summary; it is missing while the service does not answer."""
+    try:
+        answer = httpx.get(url + STATUS_PATH, timeout=BRAIN_TIMEOUT_S, trust_env=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        return {"missing": f"{url} did not answer ({type(error).__name__})"}
+    summary: dict[str, Any] = answer.json()
+    return summary

@@ -1,0 +1,1 @@
+"""The programs that run models, and what every engine measures about itself."""

@@ -1,0 +1,70 @@
+"""Requests to an engine's routes from inside its own process: the same code as a client's, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Scope
+
+from raytide.services.engines.warmup import Timing
+
+COMPLETIONS: Final = "/v1/completions"
+CHAT: Final = "/v1/chat/completions"
+
+
+class Probe:
+    """A client of one model behind an ASGI application."""
+
+    def __init__(self, routes: ASGIApp, model: str) -> None:
+        self._routes = routes
+        self._model = model
+
+    async def generate(self, prompt: list[int], output_tokens: int) -> Timing:
+        """The timing of one streamed completion of exactly `output_tokens`."""
+        body = {"prompt": prompt, "min_tokens": output_tokens, "ignore_eos": True}
+        chunks_s = await self._post(COMPLETIONS, body, output_tokens)
+        return Timing(first_token_s=chunks_s[0], last_token_s=chunks_s[-1], num_tokens=output_tokens)
+
+    async def chat(self) -> None:
+        """One chat turn. Its first one loads the template and more: 20 s after a cold start on two busy cores."""
+        await self._post(CHAT, {"messages": [{"role": "user", "content": "hello"}]}, 1)
+
+    async def _post(self, path: str, body: Mapping[str, Any], output_tokens: int) -> list[float]:
+        """The times at which parts of the answer came; one or more."""
+        request = {"model": self._model, "stream": True, "temperature": 0.0, "max_tokens": output_tokens, **body}
+        chunks_s: list[float] = []
+
+        unread = [json.dumps(request).encode()]
+
+        async def receive() -> Message:
+            if not unread:
+                await asyncio.Event().wait()  # the client stays; the server cancels this once it has answered
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body" and message.get("body", b"").strip() != b"data: [DONE]":
+                chunks_s.append(time.perf_counter())
+
+        await self._routes(_scope(path), receive, send)
+        return chunks_s or [time.perf_counter()]
+
+
+def _scope(path: str) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-type", b"application/json"), (b"host", b"warmup")],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 0),
+    }

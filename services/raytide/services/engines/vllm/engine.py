@@ -1,0 +1,111 @@
+"""Starting a vLLM engine in this process, and its OpenAI routes as an ASGI application."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from starlette.types import ASGIApp
+
+from raytide.core.errors import RaytideError
+from raytide.services.engines.memory import require_host_memory
+from raytide.services.engines.meter import ReplicaMeter
+from raytide.services.engines.warmup import EngineShape
+from raytide.services.settings import EngineSettings
+
+
+class VllmEngine:
+    """A running engine; `start` makes one."""
+
+    def __init__(self, client: Any, args: argparse.Namespace) -> None:
+        self._client = client
+        self._args = args
+
+    @property
+    def shape(self) -> EngineShape:
+        """The limits that vLLM settled on for this model and these arguments."""
+        config = self._client.vllm_config
+        return EngineShape(
+            vocab_size=config.model_config.get_vocab_size(),
+            max_model_len=config.model_config.max_model_len,
+            max_num_seqs=config.scheduler_config.max_num_seqs,
+        )
+
+    async def routes(self) -> ASGIApp:
+        """vLLM's own HTTP application: every OpenAI route that the model supports."""
+        from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+        from vllm.entrypoints.launchers.app import build_app
+
+        tasks = await self._client.get_supported_tasks()
+        app = build_app(self._args, supported_tasks=tasks, model_config=self._client.model_config)
+        await init_app_state(self._client, app.state, self._args, supported_tasks=tasks)
+        # vLLM's error handler sets `server.should_exit`; Serve replaces an unhealthy replica instead (`check_health`).
+        app.state.server = argparse.Namespace(should_exit=False)
+        return app
+
+    async def check_health(self) -> None:
+        """Raises where the engine has died."""
+        await self._client.check_health()
+
+    def stop(self) -> None:
+        """Ends the engine's processes."""
+        self._client.shutdown()
+
+
+def start(settings: EngineSettings, meter: ReplicaMeter) -> VllmEngine:
+    """A loaded engine that reports to the meter; takes seconds to minutes.
+
+    Raises:
+        RaytideError: the model folder is missing, an argument is unknown, or memory is short.
+    """
+    _require_model(settings.model_path)
+    args = server_args(settings)
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from raytide.services.engines.vllm.stats import meter_logger
+
+    config = AsyncEngineArgs.from_cli_args(args).create_engine_config()
+    return VllmEngine(AsyncLLM.from_vllm_config(config, stat_loggers=[meter_logger(meter)]), args)
+
+
+def server_args(settings: EngineSettings) -> argparse.Namespace:
+    """vLLM's server arguments at their defaults, with the service's own set.
+
+    Raises:
+        RaytideError: an argument that vLLM does not know.
+    """
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    args: argparse.Namespace = make_arg_parser(FlexibleArgumentParser()).parse_args([])
+    _require_known(settings.args, vars(args))
+    for name, value in settings.args.items():
+        setattr(args, name, value)
+    args.model = settings.model_path
+    args.served_model_name = [settings.service]
+    return args
+
+
+def _require_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean {close[0]!r}?" if close else ""
+            raise RaytideError(f"spec.engine.args.{name}: vLLM has no such engine argument{hint}")
+
+
+def _require_model(model_path: str) -> None:
+    folder = Path(model_path)
+    if not folder.is_absolute():
+        return
+    if not (folder / "config.json").is_file():
+        raise RaytideError(f"{model_path} holds no model (no config.json): train one, or correct spec.model.source")
+    if "VLLM_CPU_KVCACHE_SPACE" in os.environ:
+        kv_cache_bytes = int(os.environ["VLLM_CPU_KVCACHE_SPACE"]) * 2**30
+        require_host_memory(folder, kv_cache_bytes=kv_cache_bytes, available_bytes=psutil.virtual_memory().available)

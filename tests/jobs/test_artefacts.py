@@ -1,0 +1,68 @@
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from raytide.core.errors import RaytideError
+from raytide.jobs.artefact import exclusive, new_folder, write_json, write_text
+from raytide.jobs.differences import differences
+
+
+def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    with new_folder(target) as folder:
+        (folder / "part").write_text("x")
+        assert not target.exists()
+    assert (target / "part").read_text() == "x"
+
+
+def _stopped_while_writing(target: Path) -> None:
+    with new_folder(target) as folder:
+        (folder / "part").write_text("x")
+        raise SystemExit(143)
+
+
+def test_a_stop_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        _stopped_while_writing(tmp_path / "data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_is_not_mixed_in(tmp_path: Path) -> None:
+    (tmp_path / ".data.partial").mkdir()
+    (tmp_path / ".data.partial" / "stale").write_text("x")
+    with new_folder(tmp_path / "data") as folder:
+        (folder / "fresh").write_text("y")
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["fresh"]
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    write_text(tmp_path / "report.json", "old")
+    write_json(tmp_path / "report.json", {"new": True})
+    assert (tmp_path / "report.json").read_text() == '{\n  "new": true\n}\n'
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+
+
+def _try_to_write(target: Path) -> None:
+    with exclusive(target):
+        pass
+
+
+def test_a_second_writer_is_told_to_wait(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    with get_context("spawn").Pool(1) as other, exclusive(target), pytest.raises(RaytideError, match="Another job"):
+        other.apply(_try_to_write, (target,))
+    with exclusive(tmp_path / "data"):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RaytideError, match="choose another folder"), exclusive(tmp_path / "file" / "data"):
+        pass
+
+
+def test_differences_are_named_as_in_the_file() -> None:
+    before, now = {"steps": 300, "model": {"layers": 2, "heads": 4}}, {"steps": 400, "model": {"layers": 4, "heads": 4}}
+    assert differences(before, now) == "steps: 300, now 400; model.layers: 2, now 4"
+    assert differences(now, now) == ""

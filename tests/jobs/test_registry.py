@@ -1,0 +1,59 @@
+import json
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from raytide.core.errors import RaytideError
+from raytide.jobs.registry import ModelVersion, promote, register, resolve, versions
+
+
+@pytest.fixture(autouse=True)
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RAYTIDE_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def registered(storage: Path, weights: str, name: str = "chat") -> ModelVersion:
+    folder = storage / "export"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_text(weights)
+    (folder / "lineage.json").write_text(json.dumps({"data_hash": "d1", "config": {"steps": 3}}))
+    return register(name, folder, metrics={"perplexity": 7.5}, tags={"data_hash": "d1"}, alias="candidate")
+
+
+def test_versions_aliases_and_lineage_in_one_life(storage: Path) -> None:
+    with pytest.raises(RaytideError, match="it is empty"):
+        resolve("registry:chat@candidate")
+    first = registered(storage, "one")
+    assert (first.version, first.aliases, first.metrics) == (1, ("candidate",), {"perplexity": 7.5})
+    assert resolve("registry:chat@candidate").lineage["data_hash"] == "d1"
+
+    assert promote("chat", "candidate").aliases == ("candidate", "production")
+    second = registered(storage, "two")
+    assert second.version == 2
+    # Training again wrote over the export; what production serves is a copy.
+    assert (resolve("registry:chat@production").path / "model.safetensors").read_text() == "one"
+
+    assert registered(storage, "two").version == 2
+    assert [version.version for version in versions("chat")] == [1, 2]
+    with pytest.raises(RaytideError, match=r"no chat@staging; it has chat@1, chat@production, chat@2, chat@candidate"):
+        resolve("registry:chat@staging")
+    with pytest.raises(RaytideError, match="no draw@1; it has chat"):
+        resolve("registry:draw@1")
+    assert versions("draw") == ()
+
+
+def test_a_reference_of_another_form_is_a_sentence() -> None:
+    with pytest.raises(RaytideError, match="write registry:NAME@ALIAS"):
+        resolve("chat")
+
+
+def _names(_: int) -> tuple[ModelVersion, ...]:
+    return versions("chat")
+
+
+def test_first_use_by_several_processes_creates_one_registry() -> None:
+    with get_context("spawn").Pool(3) as processes:
+        assert processes.map(_names, range(3)) == [(), (), ()]
