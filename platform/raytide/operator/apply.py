@@ -20,6 +20,7 @@ POLL_S = 1.0
 FAILED = "DEPLOY_FAILED"
 _OUR_SENTENCE = re.compile(r"^\s*raytide\.[\w.]+: (.+)$", re.MULTILINE)
 """The last line of a replica's traceback where one of our errors ended it."""
+_ANY_ERROR = re.compile(r"^\s*((?:[\w.]+)?(?:Error|Exception): .+)$", re.MULTILINE)
 
 
 def prepare(service: Service, site: Site) -> Plan:
@@ -56,8 +57,9 @@ def apply(step: Plan, site: Site, *, watch: Callable[[str], None], timeout_s: fl
     if step.verb is Verb.NOTHING:
         return
     _require_free_port(site)
+    before = _application(step.service, site).get("last_deployed_time_s")
     site.dashboard.put_application(step.desired, site.http.model_dump())
-    _wait_running(step.service, site, watch, timeout_s)
+    _wait_running(step.service, site, watch, before=before, timeout_s=timeout_s)
 
 
 def delete(name: str, site: Site, *, timeout_s: float) -> bool:
@@ -75,7 +77,7 @@ def delete(name: str, site: Site, *, timeout_s: float) -> bool:
 
 def _live(name: str, site: Site) -> dict[str, Any] | None:
     """The declared config of a running application; a failed one counts as absent, so that it is deployed anew."""
-    live: dict[str, Any] = site.dashboard.serve_details().get("applications", {}).get(name, {})
+    live = _application(name, site)
     declared: dict[str, Any] | None = live.get("deployed_app_config")
     return None if live.get("status") == FAILED else declared
 
@@ -90,17 +92,28 @@ def _require_free_port(site: Site) -> None:
         )
 
 
-def _wait_running(name: str, site: Site, watch: Callable[[str], None], timeout_s: float) -> None:
+def _application(name: str, site: Site) -> dict[str, Any]:
+    live: dict[str, Any] = site.dashboard.serve_details().get("applications", {}).get(name, {})
+    return live
+
+
+def _wait_running(
+    name: str, site: Site, watch: Callable[[str], None], *, before: float | None, timeout_s: float
+) -> None:
+    """Waits for the deployment that replaces the one of `before`, whose state is still shown for a moment."""
     deadline_s = time.monotonic() + timeout_s
+    live: Mapping[str, Any] = {}
     while time.monotonic() < deadline_s:
-        live = site.dashboard.serve_details().get("applications", {}).get(name, {})
+        time.sleep(POLL_S)
+        live = _application(name, site)
+        if live.get("last_deployed_time_s") == before:
+            continue
         if live.get("status") == "RUNNING":
             return
         failure = _failure(live)
         if failure:
             raise RunFailed(f"{name} did not start: {failure}")
         watch(_progress(live))
-        time.sleep(POLL_S)
     raise RunFailed(
         f"{name} is not running after {timeout_s:g} s ({_progress(live)}): the cluster may lack the hardware; see the "
         f"Serve page of {site.address}, and `raytide delete {name}`"
@@ -115,8 +128,10 @@ def _failure(live: Mapping[str, Any]) -> str:
     )
     if said:
         return said[1]
-    lines = [line.strip() for line in live.get("message", "").splitlines() if line.strip()]
-    return lines[-1] if live.get("status") == FAILED and lines else ""
+    if live.get("status") != FAILED:
+        return ""
+    errors = _ANY_ERROR.findall("\n".join(messages))
+    return errors[-1] if errors else messages[0].strip() or "Serve gives no reason; see its page on the dashboard"
 
 
 def _progress(live: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,8 +15,9 @@ OUTPUT_TOKENS = 48
 
 
 def request_body(model: str, prompt: str, output_tokens: int, **more: Any) -> dict[str, Any]:
-    """The body of a streamed completion."""
-    return {"model": model, "prompt": prompt, "max_tokens": output_tokens, "stream": True, **more}
+    """The body of a streamed completion that ends with its usage."""
+    usage = {"stream_options": {"include_usage": True}}
+    return {"model": model, "prompt": prompt, "max_tokens": output_tokens, "stream": True, **usage, **more}
 
 
 def stream_completion(url: str, model: str, prompt: str, view: View) -> None:
@@ -24,24 +25,26 @@ def stream_completion(url: str, model: str, prompt: str, view: View) -> None:
     body = request_body(model, prompt, OUTPUT_TOKENS, temperature=0)
     with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=TIMEOUT_S, trust_env=False) as response:
         response.raise_for_status()
-        for text in _texts(response.iter_lines()):
-            view.say(text.replace("\n", "\n  "), end="")
+        for chunk in filter(None, map(parse, response.iter_lines())):
+            view.say(chunk.text.replace("\n", "\n  "), end="")
     view.say("\n")
 
 
-async def chunks(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The text of each server-sent event of a completion."""
-    async for line in lines:
-        if (text := _text(line)) is not None:
-            yield text
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One server-sent event of a completion. A busy engine puts several tokens into one."""
+
+    text: str
+    output_tokens: int | None
+    """All tokens of the completion, in its last event."""
 
 
-def _texts(lines: Iterator[str]) -> Iterator[str]:
-    return (text for text in map(_text, lines) if text is not None)
-
-
-def _text(line: str) -> str | None:
+def parse(line: str) -> Chunk | None:
+    """The event of a line; None for the lines between events and for the end mark."""
     if not line.startswith("data: {"):
         return None
-    text: str = json.loads(line.removeprefix("data: "))["choices"][0]["text"]
-    return text
+    event = json.loads(line.removeprefix("data: "))
+    usage = event.get("usage") or {}
+    return Chunk(
+        text="".join(choice["text"] for choice in event["choices"]), output_tokens=usage.get("completion_tokens")
+    )

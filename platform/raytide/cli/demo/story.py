@@ -25,11 +25,11 @@ from raytide.operator.local.record import LocalCluster, recall
 from raytide.operator.site import Site, site
 from raytide.operator.status import services
 
-NEEDED_BYTES = 5 * 2**30
-"""Two engines of 1.7 GiB with their KV cache, and Ray; measured."""
+NEEDED_BYTES = 7 * 2**30
+"""Two replicas of 2.7 GiB (KV cache included) and 1.5 GiB for Ray, measured as proportional set sizes."""
 SERVICE = Path("services/chat.yaml")
 _Spec = TypeVar("_Spec", PreprocessSpec, TrainSpec, EvaluateSpec)
-PROMPT = "def read(self, size=-1):\n"
+PROMPT = "    if not isinstance("
 
 
 def demo() -> None:
@@ -45,7 +45,7 @@ def demo() -> None:
     where = site(cluster.dashboard, None)
     service = read_as(Service, SERVICE)
     _serve(view, service, where)
-    view.say(f"\n  {PROMPT.rstrip()}")
+    view.say(f"\n  {PROMPT}", end="")
     stream_completion(_url(where), service.metadata.name, PROMPT, view)
     burst = run_burst(where, service, view)
     view.say(summarise(_facts(where, burst)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from raytide.core.spec.base import Document, Strict
 from raytide.core.spec.cluster import Accelerator, Market
@@ -81,16 +81,22 @@ class Budget(Strict):
     max_usd_per_hour: float = Field(gt=0)
 
 
+def _above_zero(value: float) -> float:
+    if value <= 0:  # the policy divides by them
+        raise ValueError("a value above zero")
+    return value
+
+
 class Scaling(Strict):
     """Bounds of the number of replicas, and how the autoscaler watches."""
 
     min_replicas: int = Field(default=1, ge=1)
     max_replicas: int = Field(default=1, ge=1)
-    interval: Seconds = 2.0
+    interval: Annotated[Seconds, AfterValidator(_above_zero)] = 2.0
     """Time between two decisions."""
-    window: Seconds = 20.0
+    window: Annotated[Seconds, AfterValidator(_above_zero)] = 20.0
     """How far back demand is averaged: long enough to count requests, short against a replica's start."""
-    utilisation: Fraction = 0.7
+    utilisation: Annotated[Fraction, AfterValidator(_above_zero)] = 0.7
     """Share of the measured capacity that demand may fill; the rest absorbs bursts within a window."""
     scale_down_after: Seconds = 120.0
     """Demand must allow fewer replicas for this long before one is stopped."""

@@ -17,8 +17,8 @@ import psutil
 from raytide.core.errors import RaytideError
 from raytide.operator.local.record import MARKER, LocalCluster, forget
 
-GRACE_S = 10.0
-"""Ray's own shutdown takes 2 to 5 s; replicas drain no longer than this."""
+GRACE_S = 4.0
+"""Most of Ray's processes end within 2 s; the rest waits for others that are gone."""
 ROUNDS = 5
 
 
@@ -26,7 +26,7 @@ def end(home: Path, cluster: LocalCluster) -> int:
     """Ends the cluster, removes its temporary folder and its record; returns how many processes were ended."""
     first = belonging(cluster)
     survivors: Iterable[psutil.Process] = first
-    _signal(_heads(first), psutil.Process.terminate)
+    _signal(first, psutil.Process.terminate)
     psutil.wait_procs(first, timeout=GRACE_S)
     for _ in range(ROUNDS):
         survivors = belonging(cluster)
@@ -49,19 +49,6 @@ def belonging(cluster: LocalCluster) -> list[psutil.Process]:
         if process.pid not in spared and process.pid not in members and _is_member(process, cluster):
             members.update({member.pid: member for member in [process, *_descendants(process)]})
     return [process for pid, process in members.items() if pid not in spared and _alive(process)]
-
-
-def _heads(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those whose parent is no member: `ray start --block` first, which ends its own children in order."""
-    pids = {process.pid for process in processes}
-    return [process for process in processes if _parent(process) not in pids]
-
-
-def _parent(process: psutil.Process) -> int:
-    try:
-        return int(process.ppid())
-    except psutil.Error:
-        return 0
 
 
 def _is_member(process: psutil.Process, cluster: LocalCluster) -> bool:

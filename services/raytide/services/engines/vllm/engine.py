@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def start(settings: EngineSettings, meter: ReplicaMeter) -> VllmEngine:
     """A loaded engine that reports to the meter; takes seconds to minutes.
 
     Raises:
-        RaytideError: the model folder is missing, an argument is unknown, or memory is short.
+        RaytideError: the model folder is missing, vLLM refuses an argument, or memory is short.
     """
     _require_model(settings.model_path)
     args = server_args(settings)
@@ -70,7 +71,10 @@ def start(settings: EngineSettings, meter: ReplicaMeter) -> VllmEngine:
 
     from raytide.services.engines.vllm.stats import meter_logger
 
-    config = AsyncEngineArgs.from_cli_args(args).create_engine_config()
+    try:
+        config = AsyncEngineArgs.from_cli_args(args).create_engine_config()
+    except ValueError as error:  # pydantic's validation errors too
+        raise RaytideError(f"vLLM refuses this model with these engine arguments: {_first_sentence(error)}") from error
     return VllmEngine(AsyncLLM.from_vllm_config(config, stat_loggers=[meter_logger(meter)]), args)
 
 
@@ -90,6 +94,12 @@ def server_args(settings: EngineSettings) -> argparse.Namespace:
     args.model = settings.model_path
     args.served_model_name = [settings.service]
     return args
+
+
+def _first_sentence(error: ValueError) -> str:
+    """What is wrong, without pydantic's heading and without vLLM's advice."""
+    detail = str(error).split("\n", 1)[-1].strip().removeprefix("Value error, ")
+    return re.split(r"\. |\n", detail, maxsplit=1)[0]
 
 
 def _require_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -1,0 +1,201 @@
+"""A model, served by real vLLM on a real Ray: declared, applied, called, scaled, changed and deleted."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import Cluster
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+PROMPTS = ("def main(", "import os\n", "class Reader:")
+OUTPUT_TOKENS = 24
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Llama with a byte-level tokenizer; random, but the same for vLLM and for Transformers."""
+    pytest.importorskip("vllm", reason="serving needs vLLM: install requirements/cpu.lock, or raytide[gpu]")
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator([], trainers.BpeTrainer(special_tokens=["<s>", "</s>"], initial_alphabet=alphabet))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        chat_template="{% for message in messages %}{{ message['content'] }}\n{% endfor %}",
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        bos_token_id=0,
+        eos_token_id=1,
+        initializer_range=0.5,  # far from uniform, so that greedy choices do not hang on rounding
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def declared(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    text = Path("services/chat.yaml").read_text().replace("registry:chat@production", str(model))
+    file = tmp_path_factory.mktemp("services") / "chat.yaml"
+    file.write_text(text.replace("scale_down_after: 30s", "scale_down_after: 15s"))
+    return file
+
+
+@pytest.fixture(scope="module")
+def service(cluster: Cluster, declared: Path) -> Iterator[dict[str, Any]]:
+    applied = cluster.run(["raytide", "apply", str(declared)])
+    assert applied.returncode == 0, applied.stderr
+    yield status(cluster)
+    deleted = cluster.run(["raytide", "delete", "chat"])
+    assert deleted.returncode == 0, deleted.stderr
+    assert json.loads(cluster.run(["raytide", "status", "--json"]).stdout)["services"] == []
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    answer = cluster.run(["raytide", "status", "--json"])
+    assert answer.returncode == 0, answer.stderr
+    services: list[dict[str, Any]] = json.loads(answer.stdout)["services"]
+    return services[0]
+
+
+def running_on_the_dashboard(cluster: Cluster, variant: str) -> int:
+    details = httpx.get(f"{cluster.address}/api/serve/applications/", trust_env=False).json()
+    replicas = details["applications"]["chat"]["deployments"][variant]["replicas"]
+    return sum(replica["state"] == "RUNNING" for replica in replicas)
+
+
+def complete(url: str, prompt: str, **more: Any) -> dict[str, Any]:
+    body = {"model": "chat", "prompt": prompt, "max_tokens": OUTPUT_TOKENS, "temperature": 0, **more}
+    answer: dict[str, Any] = httpx.post(f"{url}/v1/completions", json=body, timeout=120, trust_env=False).json()
+    return answer
+
+
+def test_the_served_text_is_what_transformers_generates(service: dict[str, Any], model: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, reference = AutoTokenizer.from_pretrained(model), AutoModelForCausalLM.from_pretrained(model)
+    for prompt in PROMPTS:
+        tokens = tokenizer(prompt, return_tensors="pt")
+        with torch.no_grad():
+            output = reference.generate(**tokens, max_new_tokens=OUTPUT_TOKENS, do_sample=False)
+        expected = tokenizer.decode(output[0][tokens["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert complete(service["url"], prompt)["choices"][0]["text"] == expected
+
+
+def test_the_openai_routes_answer_and_stream(service: dict[str, Any]) -> None:
+    url = service["url"]
+    models = httpx.get(f"{url}/v1/models", trust_env=False).json()
+    assert [model["id"] for model in models["data"]] == ["chat"]
+    body = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "stream": True}
+    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60, trust_env=False) as response:
+        events = [line for line in response.iter_lines() if line.startswith("data: ")]
+    assert len(events) >= 3
+    assert events[-1] == "data: [DONE]"
+    assert httpx.get(f"{url}/v1/nothing", trust_env=False).status_code == 404
+
+
+def test_a_second_apply_does_nothing_and_a_knob_changes_in_place(
+    cluster: Cluster, service: dict[str, Any], declared: Path
+) -> None:
+    before = status(cluster)
+    assert "nothing to do" in cluster.run(["raytide", "apply", str(declared)]).stdout
+    changed = cluster.run(["raytide", "apply", str(declared), "--set", "spec.scaling.utilisation=60%"])
+    assert "changed in place" in changed.stdout, changed.stderr
+    assert status(cluster)["revision"] == before["revision"]
+    assert (
+        "nothing to do"
+        in cluster.run(["raytide", "plan", str(declared), "--set", "spec.scaling.utilisation=60%"]).stdout
+    )
+    assert cluster.run(["raytide", "apply", str(declared)]).returncode == 0
+
+
+def test_a_replica_measured_itself_before_it_counted_as_ready(cluster: Cluster, service: dict[str, Any]) -> None:
+    capacity = until(lambda: status(cluster)["autoscaler"]["variants"][0]["capacity"], lambda found: "points" in found)
+    assert [point["concurrency"] for point in capacity["points"]] == [1, 2, 4]
+    assert all(point["output_tokens_per_s"] > 0 for point in capacity["points"])
+    assert capacity["prefill_tokens_per_s"] > 0
+
+
+def test_a_burst_takes_it_to_two_replicas_and_calm_back_to_one(cluster: Cluster, service: dict[str, Any]) -> None:
+    over = threading.Event()
+    answers: list[int] = []
+    clients = [threading.Thread(target=keep_asking, args=(service["url"], over, answers)) for _ in range(12)]
+    for client in clients:
+        client.start()
+    try:
+        grown = until(lambda: status(cluster), lambda seen: seen["replicas"].get("RUNNING") == 2)
+        assert running_on_the_dashboard(cluster, grown["variant"]) == 2
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+    calm = until(lambda: status(cluster), lambda seen: seen["replicas"] == {"RUNNING": 1})
+    assert running_on_the_dashboard(cluster, calm["variant"]) == 1
+    assert answers
+    assert set(answers) == {OUTPUT_TOKENS}  # every request of the burst was answered in full
+    moves = [(d["previous"], d["target"]) for d in calm["autoscaler"]["decisions"] if d["previous"] != d["target"]]
+    assert moves == [(1, 2), (2, 1)]
+    assert all(d["reasons"][-1]["says"] for d in calm["autoscaler"]["decisions"])
+    assert calm["autoscaler"]["replica_seconds"] > 0
+
+
+def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:
+    while not over.is_set():
+        answers.append(complete(url, PROMPTS[0], ignore_eos=True)["usage"]["completion_tokens"])
+
+
+def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: float = 240) -> Any:
+    deadline_s = time.monotonic() + timeout_s
+    while not reached(seen := look()):
+        assert time.monotonic() < deadline_s, seen
+        time.sleep(1)
+    return seen
+
+
+def test_a_wrong_engine_argument_is_one_sentence(cluster: Cluster, service: dict[str, Any], declared: Path) -> None:
+    refused = cluster.run(
+        ["raytide", "apply", str(declared), "--set", "metadata.name=wrong", "--set", "spec.route=/wrong",
+         "--set", "spec.engine.args.max_model_le=64"]
+    )  # fmt: skip
+    assert refused.returncode == 5
+    assert "did you mean 'max_model_len'" in refused.stderr
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert cluster.run(["raytide", "delete", "wrong"]).returncode == 0
+    assert status(cluster)["state"] == "RUNNING"  # the other service is untouched
+
+
+def test_the_rendered_config_works_with_plain_serve_deploy(
+    cluster: Cluster, service: dict[str, Any], declared: Path
+) -> None:
+    rendered = cluster.run(["raytide", "render", str(declared)])
+    file = declared.with_name("serve.yaml")
+    file.write_text(rendered.stdout)
+    deployed = cluster.run(["serve", "deploy", str(file), "-a", cluster.address])
+    assert deployed.returncode == 0, deployed.stderr
+    until(lambda: status(cluster)["state"], lambda state: state == "RUNNING")
+    assert "nothing to do" in cluster.run(["raytide", "plan", str(declared)]).stdout
+    assert complete(service["url"], PROMPTS[0])["choices"][0]["text"]
