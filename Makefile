@@ -39,10 +39,10 @@ $(VENV)/.installed: requirements/cpu.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raytide needs Python 3.11 or newer: set PYTHON=python3.x"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing about 200 packages (1.5 GB on disk) into $(VENV); this takes a few minutes once"
-	@$(BIN)/python -m pip install --quiet --no-deps "$(TORCH)" 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_CPU_INDEX) "$(TORCH)"
-	@$(BIN)/python -m pip install --quiet --no-deps -r requirements/cpu.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install -qq --no-deps "$(TORCH)" 2>/dev/null || \
+		$(BIN)/python -m pip install -qq --no-deps --index-url $(TORCH_CPU_INDEX) "$(TORCH)"
+	@$(BIN)/python -m pip install -qq --no-deps -r requirements/cpu.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lock: ## resolve requirements/cpu.in anew

@@ -165,9 +165,8 @@ def _traffic(
     if not live:
         return Missing(reason=f"none of {fleet.num_ready} ready replicas reported within {stale_after_s:g} s")
     samples = tuple(sample for report in own for sample in report.finished)
-    span_s = max(sum(r.span_s for r in own if r.replica == replica) for replica in {r.replica for r in own})
     return Traffic(
-        arrivals_per_s=sum(report.arrivals for report in own) / max(span_s, 1e-9),
+        arrivals_per_s=sum(report.arrivals for report in own) / max(_covered_s(own), 1e-9),
         prompt_tokens=_mean(sample.prompt_tokens for sample in samples),
         output_tokens=_mean(sample.output_tokens for sample in samples),
         running=sum(report.running for report in live),
@@ -175,6 +174,16 @@ def _traffic(
         errors=sum(report.errors for report in own),
         samples=samples,
     )
+
+
+def _covered_s(reports: Iterable[ReplicaReport]) -> float:
+    """The time that the reports cover together, whether their replicas ran beside or after each other."""
+    covered_s, until_s = 0.0, -math.inf
+    for report in sorted(reports, key=lambda report: report.at_s - report.span_s):
+        since_s = max(report.at_s - report.span_s, until_s)
+        covered_s += max(0.0, report.at_s - since_s)
+        until_s = max(until_s, report.at_s)
+    return covered_s
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -198,7 +198,9 @@ def _bounds(view: VariantView, limits: Limits) -> list[tuple[Rule, int, bool]]:
     """`(rule, bound, is a lower bound)`; the minimum comes last, because a service must not vanish for its budget."""
     bounds = [(Rule.MAX_REPLICAS, limits.max_replicas, False)]
     if limits.max_usd_per_hour is not None and isinstance(view.usd_per_hour, float) and view.usd_per_hour > 0:
-        bounds.append((Rule.BUDGET, math.floor(limits.max_usd_per_hour / view.usd_per_hour), False))
+        # 0.3 / 0.1 is 2.9999999999999996 in binary, and three replicas are affordable.
+        affordable = min(limits.max_usd_per_hour / view.usd_per_hour + 1e-9, limits.max_replicas)
+        bounds.append((Rule.BUDGET, math.floor(affordable), False))
     return [*bounds, (Rule.MIN_REPLICAS, limits.min_replicas, True)]
 
 

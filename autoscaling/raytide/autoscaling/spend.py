@@ -16,6 +16,6 @@ class Spend:
 
     def after(self, num_replicas: int, seconds: float, usd_per_hour: float | Missing) -> Spend:
         """The spend once `num_replicas`, starting ones included, held their resources for `seconds` more."""
-        added_s = num_replicas * seconds
+        added_s = num_replicas * max(0.0, seconds)  # a clock that is set back is no refund
         price = 0.0 if isinstance(usd_per_hour, Missing) else usd_per_hour
         return Spend(replica_seconds=self.replica_seconds + added_s, usd=self.usd + added_s * price / 3600)

@@ -8,12 +8,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import TypeVar, get_args
 
-from raytide.core.errors import ClusterRefused, ClusterUnreachable, RaytideError
+from raytide.core.errors import ClusterRefused, ClusterUnreachable, RaytideError, RunFailed
 from raytide.core.spec.job import EvaluateSpec, Job, PreprocessSpec, TrainSpec
 from raytide.core.spec.read import read_as
 
@@ -40,37 +41,66 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def connect() -> None:
-    """Joins the Ray cluster of RAY_ADDRESS or of this machine, or starts one that ends with this process.
+@contextmanager
+def connected() -> Iterator[None]:
+    """Runs the block on the Ray cluster of RAY_ADDRESS or of this machine, else on one that ends with this process.
 
     Raises:
         ClusterUnreachable: No cluster answers there.
         ClusterRefused: The cluster wants a token.
+        RunFailed: A task of the block failed.
     """
-    import ray
+    _connect(os.environ.get("RAY_ADDRESS", ""))
+    from ray.exceptions import RayError
 
-    address = os.environ.get("RAY_ADDRESS", "")
+    try:
+        yield
+    except RayError as error:
+        raise RunFailed(f"A task failed on the cluster ({last_line(error)}); the dashboard shows its trace.") from error
+
+
+def last_line(error: BaseException) -> str:
+    """What went wrong, without the trace that Ray puts before it."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
+
+
+def _connect(address: str) -> None:
+    import ray
+    from ray.exceptions import AuthenticationError
+
+    _check_reachable(address)
+    try:
+        # What workers print stays in their logs, which the dashboard shows; a job prints its own few lines.
+        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+    except (ConnectionError, AuthenticationError) as error:
+        # Something listens there, and Ray says no more than "failed to connect" when a token is missing or wrong.
+        raise ClusterRefused(
+            f"{address or 'The cluster of this machine'} does not let this job in; if it wants a token, set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, else check that it is the address of a Ray head."
+        ) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Raises at once where Ray's own client retries for 13 minutes (ray 2.60.0, measured)."""
     if address.startswith(("http://", "https://")):
         raise ClusterUnreachable(
             f"RAY_ADDRESS is a dashboard ({address}), which takes submitted jobs: ray job submit -- "
             "python -m raytide.jobs.…; to run here, unset RAY_ADDRESS or give host:6379."
         )
-    _check_reachable(address)
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return
     try:
-        # What workers print stays in their logs, which the dashboard shows; a job prints its own few lines.
-        ray.init(log_to_driver=False, logging_level=logging.WARNING)
-    except ConnectionError as error:
-        raise ClusterUnreachable(f"No Ray cluster answers at {address or 'this machine'}: {error}.") from error
-    except Exception as error:
-        if "auth" not in f"{type(error).__name__} {error}".lower():
-            raise
-        raise ClusterRefused(
-            "The Ray cluster wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH)."
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise ClusterUnreachable(
+            f"No Ray cluster answers at {address}; start one with ray start --head, or correct RAY_ADDRESS."
         ) from error
 
 
 def _spec(kind: type[_Spec]) -> _Spec:
-    task = kind.model_fields["task"].annotation.__args__[0]  # type: ignore[union-attr]
+    (task,) = get_args(kind.model_fields["task"].annotation)
     parser = argparse.ArgumentParser(prog=f"python -m raytide.jobs.{task}", description=kind.__doc__)
     parser.add_argument("file", type=Path, help=f"a Job with task: {task}")
     parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[])
@@ -86,16 +116,3 @@ def _spec(kind: type[_Spec]) -> _Spec:
 def _stop(signum: int, frame: FrameType | None) -> None:
     # An exception instead of sudden death: temporary folders are removed on the way out.
     raise SystemExit(128 + signum)
-
-
-def _check_reachable(address: str) -> None:
-    """Raises at once where Ray's own client would retry for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise ClusterUnreachable(
-            f"No Ray cluster answers at {address}; start one with ray start --head, or correct RAY_ADDRESS."
-        ) from error

@@ -14,7 +14,7 @@ from raytide.core.home import below_home
 from raytide.core.spec.job import EvaluateSpec
 from raytide.jobs.artefact import write_json
 from raytide.jobs.code_version import code_version
-from raytide.jobs.entry import connect, say
+from raytide.jobs.entry import connected, say
 from raytide.jobs.evaluate.gate import Verdict, judge
 from raytide.jobs.evaluate.score import Score, score
 from raytide.jobs.preprocess.manifest import read_manifest
@@ -32,8 +32,8 @@ def run(spec: EvaluateSpec) -> None:
     data, model, target = below_home(spec.data), below_home(spec.model), below_home(spec.report)
     data_hash, lineage = read_manifest(data)["data_hash"], _lineage(model)
     production = _production(spec.registry.name)
-    connect()
-    scores = _scores(spec, data, model, lineage, production)
+    with connected():
+        scores = _scores(spec, data, model, lineage, production)
     verdict = judge(spec.gate, scores["trained"], scores["untrained"], scores.get("production"))
     report = _report(model, data_hash, lineage, scores, verdict, production)
     if verdict.passed:

@@ -14,7 +14,7 @@ from raytide.core.spec.job import PreprocessSpec
 from raytide.core.units import format_bytes
 from raytide.jobs.artefact import exclusive, new_folder, write_json
 from raytide.jobs.differences import differences
-from raytide.jobs.entry import connect, say
+from raytide.jobs.entry import connected, say
 from raytide.jobs.preprocess.bpe import train_tokenizer
 from raytide.jobs.preprocess.corpus import Listing, list_files
 from raytide.jobs.preprocess.documents import write_documents
@@ -32,9 +32,8 @@ def run(spec: PreprocessSpec) -> None:
             _check_same(output, origin(spec, listing))
             say(f"{output} is up to date; nothing to do.")
         else:
-            connect()
-            _quieten()
-            with new_folder(output) as folder:
+            with connected(), new_folder(output) as folder:
+                _quieten()
                 written = _write(spec, listing, folder)
                 write_json(folder / FILE, written)
             _summarise(written, output)
@@ -49,10 +48,10 @@ def _check_same(output: Path, made_from: dict[str, Any]) -> None:
 
 
 def _quieten() -> None:
-    """Ray Data reports each operator every ten seconds; this job's own lines and the dashboard say the same."""
+    """Ray Data prints a page every ten seconds, and the trace of an error four times; this job says it in a line."""
     import ray.data
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 

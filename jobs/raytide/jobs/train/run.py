@@ -12,7 +12,7 @@ from raytide.core.spec.job import TrainSpec
 from raytide.jobs.artefact import exclusive, write_json
 from raytide.jobs.code_version import code_version
 from raytide.jobs.differences import differences
-from raytide.jobs.entry import connect, say
+from raytide.jobs.entry import connected, last_line, say
 from raytide.jobs.preprocess.manifest import read_manifest
 from raytide.jobs.train.export import LINEAGE
 from raytide.jobs.train.follow import followed
@@ -31,8 +31,8 @@ def run(spec: TrainSpec) -> None:
     with exclusive(plan.output):
         _claim(plan)
         if not (plan.export / LINEAGE).exists():
-            connect()
-            _fit(plan)
+            with connected():
+                _fit(plan)
         _summarise(plan)
 
 
@@ -132,10 +132,9 @@ def _announce(plan: Plan) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """The last line of the innermost failure: what went wrong, without the trace."""
+    """What went wrong in the first worker that failed, else in the run as a whole."""
     failures = getattr(error, "worker_failures", None) or {}
-    lines = str(next(iter(failures.values()), error)).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__
+    return last_line(next(iter(failures.values()), error))
 
 
 def _summarise(plan: Plan) -> None:

@@ -8,6 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 
+_IN_PLACE = ("deployments.", "route_prefix")
+"""Where a change leaves the code version that Serve compares alone (ray 2.60, `get_app_code_version`)."""
+
+
 class Verb(StrEnum):
     """What a step does to the running service."""
 
@@ -83,7 +87,7 @@ def _verb(live: Mapping[str, Any] | None, changes: tuple[Change, ...]) -> Verb:
         return Verb.CREATE
     if not changes:
         return Verb.NOTHING
-    in_place = all(change.path.startswith("deployments.") for change in changes)
+    in_place = all(change.path.startswith(_IN_PLACE) for change in changes)
     return Verb.UPDATE if in_place else Verb.RESTART
 
 

@@ -6,10 +6,12 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Scope
 
+from raytide.core.errors import RaytideError
 from raytide.services.engines.warmup import Timing
 
 COMPLETIONS: Final = "/v1/completions"
@@ -24,33 +26,51 @@ class Probe:
         self._model = model
 
     async def generate(self, prompt: list[int], output_tokens: int) -> Timing:
-        """The timing of one streamed completion of exactly `output_tokens`."""
+        """The timing of one streamed completion of exactly `output_tokens`.
+
+        Raises:
+            RaytideError: the engine refuses the request.
+        """
         body = {"prompt": prompt, "min_tokens": output_tokens, "ignore_eos": True}
-        chunks_s = await self._post(COMPLETIONS, body, output_tokens)
-        return Timing(first_token_s=chunks_s[0], last_token_s=chunks_s[-1], num_tokens=output_tokens)
+        answer = await self._post(COMPLETIONS, body, output_tokens)
+        if not answer.tokens_s:
+            said = answer.other.decode(errors="replace").strip()[:500]
+            raise RaytideError(f"the engine answers {COMPLETIONS} with {answer.status}: {said}")
+        return Timing(first_token_s=answer.tokens_s[0], last_token_s=answer.tokens_s[-1], num_tokens=output_tokens)
 
     async def chat(self) -> None:
         """One chat turn. Its first one loads the template and more: 20 s after a cold start on two busy cores."""
         await self._post(CHAT, {"messages": [{"role": "user", "content": "hello"}]}, 1)
 
-    async def _post(self, path: str, body: Mapping[str, Any], output_tokens: int) -> list[float]:
-        """The times at which parts of the answer came; one or more."""
+    async def _post(self, path: str, body: Mapping[str, Any], output_tokens: int) -> _Answer:
         request = {"model": self._model, "stream": True, "temperature": 0.0, "max_tokens": output_tokens, **body}
-        chunks_s: list[float] = []
-
         unread = [json.dumps(request).encode()]
+        answer = _Answer()
 
         async def receive() -> Message:
             if not unread:
                 await asyncio.Event().wait()  # the client stays; the server cancels this once it has answered
             return {"type": "http.request", "body": unread.pop(), "more_body": False}
 
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.body" and message.get("body", b"").strip() != b"data: [DONE]":
-                chunks_s.append(time.perf_counter())
+        await self._routes(_scope(path), receive, answer.take)
+        return answer
 
-        await self._routes(_scope(path), receive, send)
-        return chunks_s or [time.perf_counter()]
+
+@dataclass
+class _Answer:
+    """A streamed answer: when its tokens came, and what else it said."""
+
+    status: int = 0
+    tokens_s: list[float] = field(default_factory=list)
+    other: bytes = b""
+
+    async def take(self, message: Message) -> None:
+        self.status = message.get("status", self.status)
+        body: bytes = message.get("body", b"")
+        if body.startswith(b"data: {"):  # not the end mark, nor the empty part that closes a stream
+            self.tokens_s.append(time.perf_counter())
+        else:
+            self.other += body
 
 
 def _scope(path: str) -> Scope:
