@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+
 from raytide.operator.local.end import end
 from raytide.operator.local.head import environment, start
 from raytide.operator.local.ports import free_ports
 from raytide.operator.local.record import recall
+
+ROOT = Path(__file__).parents[2]
+SMALL_DATA = ["corpus.source=corpus", "tokenizer.vocab_size=600", "sequence_length=64", "held_out=20%", "shards=2"]
+SMALL_RUN = [
+    "data=data/tiny",
+    "model={hidden_size: 64, layers: 2, heads: 2, kv_heads: 1, intermediate_size: 128}",
+    "steps=60",
+    "batch_size_per_worker=4",
+    "warmup_steps=5",
+    "learning_rate=0.01",
+    "checkpoint_every=10",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +57,67 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     finally:
         if left := recall(home):
             end(home, left)
+
+
+def command(task: str, *settings: str) -> list[str]:
+    overrides = [word for setting in settings for word in ("--set", f"spec.{setting}")]
+    return ["python", "-m", f"raytide.jobs.{task}", str(ROOT / "jobs" / f"{task}.yaml"), *overrides]
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def wait_for(path: Path, text: str, timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if path.exists() and text in path.read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {text} in {path} within {timeout_s} s")
+
+
+def train_workers(home: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        of_this_cluster = (process.info["environ"] or {}).get("RAYTIDE_HOME") == str(home)
+        if of_this_cluster and "RayTrainWorker" in " ".join(process.info["cmdline"] or []):
+            yield process
+
+
+@pytest.fixture(scope="session")
+def data(cluster: Cluster) -> Path:
+    corpus = cluster.home / "corpus"
+    corpus.mkdir(parents=True)
+    for number in range(120):
+        body = "".join(
+            f"def add_{line}(a, b):\n    return a + b + {line % 7}\n\n" for line in range(number, number + 20)
+        )
+        (corpus / f"{number:03d}.py").write_text(body)
+    (corpus / "copy.py").write_text((corpus / "000.py").read_text())
+    (corpus / "empty.py").write_text("")
+    (corpus / "binary.bin").write_bytes(b"\xff\xfe" * 100)
+    done = cluster.submit(command("preprocess", "output=data/tiny", *SMALL_DATA))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return cluster.home / "data" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def run(cluster: Cluster, data: Path) -> Path:
+    """A finished run, one of whose workers was killed on the way."""
+    folder = cluster.home / "runs" / "tiny"
+    submit = [
+        "ray",
+        "job",
+        "submit",
+        "--address",
+        cluster.address,
+        "--",
+        *command("train", "output=runs/tiny", *SMALL_RUN),
+    ]
+    with subprocess.Popen(submit, env=cluster.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as job:
+        wait_for(folder / "metrics.jsonl", '"step": 20')
+        next(train_workers(cluster.home)).send_signal(signal.SIGKILL)
+        output, _ = job.communicate(timeout=300)
+    assert job.returncode == 0, output
+    return folder

@@ -12,53 +12,28 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import Cluster
+from .conftest import Cluster, command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-PROMPTS = ("def main(", "import os\n", "class Reader:")
+PROMPTS = ("def add_7(a", "    return a +", "x")
 OUTPUT_TOKENS = 24
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Llama with a byte-level tokenizer; random, but the same for vLLM and for Transformers."""
+def model(cluster: Cluster, run: Path) -> Path:
+    """The trained model's export, evaluated, registered and promoted."""
     pytest.importorskip("vllm", reason="serving needs vLLM: install requirements/cpu.lock, or raytide[gpu]")
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator([], trainers.BpeTrainer(special_tokens=["<s>", "</s>"], initial_alphabet=alphabet))
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        chat_template="{% for message in messages %}{{ message['content'] }}\n{% endfor %}",
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=128,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        bos_token_id=0,
-        eos_token_id=1,
-        initializer_range=0.5,  # far from uniform, so that greedy choices do not hang on rounding
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    paths = ["data=data/tiny", "model=runs/tiny/export", "report=reports/served.json", "registry.name=served"]
+    evaluated = cluster.submit(command("evaluate", *paths))
+    assert evaluated.returncode == 0, evaluated.stdout
+    promoted = cluster.run(["raytide", "models", "promote", "served", "candidate"])
+    assert promoted.returncode == 0, promoted.stderr
+    return run / "export"
 
 
 @pytest.fixture(scope="module")
 def declared(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    text = Path("services/chat.yaml").read_text().replace("registry:chat@production", str(model))
+    text = Path("services/chat.yaml").read_text().replace("registry:chat@production", "registry:served@production")
     file = tmp_path_factory.mktemp("services") / "chat.yaml"
     file.write_text(text.replace("scale_down_after: 30s", "scale_down_after: 15s"))
     return file

@@ -60,6 +60,8 @@ class Traffic:
     output_tokens: float
     """Mean of a request; 0 where none finished in the window."""
     running: int
+    mean_running: float
+    """Sequences in the batches of all replicas, averaged over the window."""
     waiting: int
     errors: int
     samples: tuple[RequestSample, ...]
@@ -170,6 +172,7 @@ def _traffic(
         prompt_tokens=_mean(sample.prompt_tokens for sample in samples),
         output_tokens=_mean(sample.output_tokens for sample in samples),
         running=sum(report.running for report in live),
+        mean_running=sum(_mean(r.running for r in own if r.replica == replica.replica) for replica in live),
         waiting=sum(report.waiting for report in live),
         errors=sum(report.errors for report in own),
         samples=samples,

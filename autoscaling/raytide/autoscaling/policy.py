@@ -1,7 +1,9 @@
 """The first policy: size each variant from its own traffic and the capacity measured on its replicas.
 
-    need   = ceil((arrivals/s × busy seconds per request + backlog) / utilisation)
-    busy   = prompt tokens / prefill rate + output tokens / decode rate at the highest batch that keeps TPOT
+    need   = ceil((max(busy, filled) + backlog) / utilisation)
+    busy   = arrivals/s × (prompt tokens / prefill rate + output tokens / decode rate), at the batch that keeps TPOT
+    filled = running sequences / size of that batch: what `busy` misses while long requests have not finished yet, or
+             where a replica cannot reach the rate that it measured because its neighbours work too
     target = the largest need of the stabilisation window, within bounds and budget
 
 Up at once; never below a need of the last window, and an order counts as needed until its replica is ready. So a
@@ -45,6 +47,8 @@ class Limits:
 
     ttft: Bound
     tpot: Bound
+    attainment: float
+    """The share of time in which both bounds must hold; stated beside what was reached, not yet steered by."""
     min_replicas: int
     max_replicas: int
     max_usd_per_hour: float | None
@@ -125,7 +129,9 @@ def _need(view: VariantView, traffic: Traffic, capacity: Capacity, limits: Limit
 def _demand(traffic: Traffic, capacity: Capacity, limits: Limits) -> _Wanted:
     point = capacity.within(limits.tpot.seconds) or capacity.points[0]
     busy_s = busy_s_per_request(point, capacity.prefill_tokens_per_s, traffic.prompt_tokens, traffic.output_tokens)
-    steady = traffic.arrivals_per_s * busy_s
+    arrived = traffic.arrivals_per_s * busy_s
+    filled = traffic.mean_running / point.concurrency
+    steady = max(arrived, filled)
     backlog = traffic.waiting * busy_s / limits.window_s
     replicas = math.ceil((steady + backlog) / limits.utilisation)
     facts = {
@@ -134,7 +140,8 @@ def _demand(traffic: Traffic, capacity: Capacity, limits: Limits) -> _Wanted:
         "output_tokens": traffic.output_tokens,
         "waiting": traffic.waiting,
         "busy_s_per_request": busy_s,
-        "replicas_busy": steady,
+        "replicas_busy": arrived,
+        "replicas_filled": filled,
         "replicas_for_backlog": backlog,
         "utilisation": limits.utilisation,
         "capacity_output_tokens_per_s": point.output_tokens_per_s,
@@ -148,10 +155,10 @@ def _demand(traffic: Traffic, capacity: Capacity, limits: Limits) -> _Wanted:
 
 
 def _say_demand(facts: dict[str, float], point: CapacityPoint, limits: Limits) -> str:
-    busy = facts["replicas_busy"] + facts["replicas_for_backlog"]
-    text = f"{facts['arrivals_per_s']:.1f} requests/s keep {busy:.2f} replicas busy"
+    text = f"{facts['arrivals_per_s']:.1f} requests/s keep {facts['replicas_busy']:.2f} replicas busy"
+    text += f" and fill {facts['replicas_filled']:.2f}"
     if facts["waiting"]:
-        text += f" ({facts['waiting']:.0f} waiting included)"
+        text += f", {facts['waiting']:.0f} waiting need {facts['replicas_for_backlog']:.2f}"
     text += f"; at {limits.utilisation:.0%} utilisation that needs {facts['need']:.0f}"
     if point.tpot_s > limits.tpot.seconds:
         text += f"; a single sequence takes {point.tpot_s * 1e3:.0f} ms per token, above the objective"

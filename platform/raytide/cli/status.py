@@ -59,8 +59,17 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
         yield f"  brain     {brain['missing']}"
         return
     yield from (f"  traffic   {_traffic(variant['traffic'])}" for variant in brain["variants"])
+    yield f"  attained  {attained(brain['attainment'])}"
     yield f"  spend     {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
     yield from (f"  {decision_line(entry)}" for entry in brain["decisions"][-SHOWN_DECISIONS:])
+
+
+def attained(attainment: Mapping[str, Any]) -> str:
+    """The share of time in which the objectives held, beside the wanted one."""
+    if isinstance(attainment["share"], Mapping):
+        return str(attainment["share"]["missing"])
+    held = f"objectives held {attainment['share']:.0%} of {attainment['judged']} moments"
+    return f"{held}, {attainment['wanted']:.0%} wanted"
 
 
 def decision_line(entry: Mapping[str, Any]) -> str:

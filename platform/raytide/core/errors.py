@@ -46,7 +46,8 @@ class Finding:
         tail = ", ".join(fact for fact in facts if fact)
         hint = f"did you mean {self.did_you_mean!r}?" if self.did_you_mean else ""
         says = "; ".join(part for part in (self.problem, tail, hint) if part)
-        return f"{where}: {self.path + ': ' if self.path else ''}{says}"
+        path = self.path if self.path.isprintable() else ascii(self.path)  # one line, whatever the key holds
+        return f"{where}: {path + ': ' if path else ''}{says}"
 
 
 class SpecError(RaytideError):

@@ -123,10 +123,7 @@ def _wait_running(
 def _failure(live: Mapping[str, Any]) -> str:
     """Why a deployment fails: our own sentence as soon as a replica says it, else Serve's once it gives up."""
     messages = [live.get("message", ""), *(d.get("message", "") for d in live.get("deployments", {}).values())]
-    said = re.search(
-        r"^\s*(?:[\w.]*errors\.RaytideError|[\w.]*EngineDoesNotFit): (.+)$", "\n".join(messages), re.MULTILINE
-    )
-    if said:
+    if said := _OUR_SENTENCE.search("\n".join(messages)):
         return said[1]
     if live.get("status") != FAILED:
         return ""

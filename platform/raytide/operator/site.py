@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from raytide.core.errors import ClusterUnreachable
 from raytide.core.home import home
 from raytide.core.spec import Cluster, read_as
 from raytide.core.spec.cluster import Http
@@ -45,12 +46,25 @@ def site(address: str | None, cluster_file: Path | None) -> Site:
 
     Raises:
         SpecError: the cluster file has mistakes.
+        ClusterUnreachable: the address is none of a dashboard.
     """
     local = recall(home())
     file = cluster_file or (DEFAULT_CLUSTER_FILE if DEFAULT_CLUSTER_FILE.is_file() else None)
     cluster = read_as(Cluster, file) if file else None
-    found = address or os.environ.get("RAY_API_SERVER_ADDRESS") or (local.dashboard if local else DEFAULT_ADDRESS)
+    given = address or os.environ.get("RAY_API_SERVER_ADDRESS") or (local.dashboard if local else DEFAULT_ADDRESS)
+    found = _checked(given.rstrip("/"))
     return Site(address=found, home=home(), cluster=cluster, http=_http(cluster, local, found))
+
+
+def _checked(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number, for one
+        is_one = False
+    if not is_one:
+        raise ClusterUnreachable(f"{address!r} is no address of a dashboard: write it as {DEFAULT_ADDRESS}")
+    return address
 
 
 def _http(cluster: Cluster | None, local: LocalCluster | None, address: str) -> Http:

@@ -56,8 +56,7 @@ def _brain(url: str) -> dict[str, Any]:
     """The brain's own summary; it is missing while the service does not answer."""
     try:
         answer = httpx.get(url + STATUS_PATH, timeout=BRAIN_TIMEOUT_S, trust_env=False)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
+        summary: dict[str, Any] = answer.raise_for_status().json()
+    except (httpx.HTTPError, ValueError) as error:  # ValueError: something else answers there
         return {"missing": f"{url} did not answer ({type(error).__name__})"}
-    summary: dict[str, Any] = answer.json()
     return summary

@@ -115,6 +115,7 @@ class Brain:
             stale_after_s=self._settings.stale_after_s,
         )
         self._decision = decide(self._observation, self._settings.limits, self._state(self._observation), now_s)
+        self._ledger.judge(self._observation, self._settings.limits)
         self._ledger.enter(self._decision, sum(fleet.num_holding for fleet in seen), self._settings.usd_per_hour)
 
     def _state(self, observation: Observation) -> State:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from raytide.autoscaling import journal
+from raytide.autoscaling.attainment import Attainment
 from raytide.autoscaling.decision import Decision
-from raytide.autoscaling.observation import Missing
+from raytide.autoscaling.observation import Missing, Observation
+from raytide.autoscaling.policy import Limits, shortfall
 from raytide.autoscaling.spend import Spend
 
 KEPT_RECORDS = 500
@@ -25,6 +27,7 @@ class Ledger:
         self._last: dict[str, tuple[int, int, str]] = {}
         self._last_at_s: float | None = None
         self.spend = Spend()
+        self.attainment = Attainment()
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -37,6 +40,12 @@ class Ledger:
             self.spend = self.spend.after(num_holding, decision.at_s - self._last_at_s, usd_per_hour)
         self._last_at_s = decision.at_s
         self._record([entry for entry in journal.record(decision) if self._is_news(entry)])
+
+    def judge(self, observation: Observation, limits: Limits) -> None:
+        """Enter whether every variant kept its objectives over the window that ends now."""
+        for view in observation.variants:
+            if not isinstance(view.traffic, Missing):
+                self.attainment = self.attainment.after(shortfall(view.traffic.samples, limits))
 
     def _is_news(self, entry: dict[str, Any]) -> bool:
         """Whether the target moved or another rule binds: a steady service writes nothing."""

@@ -16,6 +16,11 @@ def summarise(limits: Limits, observation: Observation | None, ledger: Ledger) -
         "at_s": observation.at_s if observation else None,
         "variants": [_variant(view, limits) for view in views],
         "decisions": ledger.records,
+        "attainment": {
+            "share": _plain(ledger.attainment.share),
+            "wanted": limits.attainment,
+            "judged": ledger.attainment.judged,
+        },
         "replica_seconds": round(ledger.spend.replica_seconds, 1),
         "usd": round(ledger.spend.usd, 6),
     }

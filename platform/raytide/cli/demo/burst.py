@@ -148,7 +148,7 @@ async def _request(burst: Burst, client: httpx.AsyncClient, model: str, prompt: 
                 if chunk := parse(line):
                     arrivals_s.append(time.perf_counter())
                     output_tokens = chunk.output_tokens or output_tokens
-    except httpx.HTTPError:
+    except (httpx.HTTPError, RunFailed):
         output_tokens = 0
     if output_tokens < OUTPUT_TOKENS:
         burst.failed += 1

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from raytide.cli.demo.view import View
+from raytide.core.errors import RunFailed
 
 TIMEOUT_S = 120.0
 OUTPUT_TOKENS = 48
@@ -21,12 +22,19 @@ def request_body(model: str, prompt: str, output_tokens: int, **more: Any) -> di
 
 
 def stream_completion(url: str, model: str, prompt: str, view: View) -> None:
-    """Shows a greedy completion as it arrives."""
+    """Shows a greedy completion as it arrives.
+
+    Raises:
+        RunFailed: the service does not answer, or answers with an error.
+    """
     body = request_body(model, prompt, OUTPUT_TOKENS, temperature=0)
-    with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=TIMEOUT_S, trust_env=False) as response:
-        response.raise_for_status()
-        for chunk in filter(None, map(parse, response.iter_lines())):
-            view.say(chunk.text.replace("\n", "\n  "), end="")
+    try:
+        with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=TIMEOUT_S, trust_env=False) as response:
+            response.raise_for_status()
+            for chunk in filter(None, map(parse, response.iter_lines())):
+                view.say(chunk.text.replace("\n", "\n  "), end="")
+    except httpx.HTTPError as error:
+        raise RunFailed(f"{url} did not complete a prompt ({error}): `raytide status` says more") from error
     view.say("\n")
 
 
@@ -40,10 +48,16 @@ class Chunk:
 
 
 def parse(line: str) -> Chunk | None:
-    """The event of a line; None for the lines between events and for the end mark."""
+    """The event of a line; None for the lines between events and for the end mark.
+
+    Raises:
+        RunFailed: the event is an error, which vLLM sends in the middle of a stream where it fails there.
+    """
     if not line.startswith("data: {"):
         return None
     event = json.loads(line.removeprefix("data: "))
+    if "error" in event:
+        raise RunFailed(f"the service broke a completion off: {event['error'].get('message', event['error'])}")
     usage = event.get("usage") or {}
     return Chunk(
         text="".join(choice["text"] for choice in event["choices"]), output_tokens=usage.get("completion_tokens")

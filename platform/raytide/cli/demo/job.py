@@ -33,7 +33,7 @@ def submit(cluster: LocalCluster, name: str, step: Step) -> None:
     ) as process:
         assert process.stdout
         for line in _lines(process.stdout):
-            last = [*last[-KEPT_LINES:], line]
+            last = [*last, line][-KEPT_LINES:]
             step.show(line)
     if process.returncode:
         raise RunFailed(f"the {name} job failed:\n  " + "\n  ".join(last))

@@ -8,7 +8,7 @@ from typing import Any
 
 from raytide.autoscaling.observation import Missing, quantile
 from raytide.cli.demo.burst import Burst
-from raytide.cli.status import decision_line
+from raytide.cli.status import attained, decision_line
 from raytide.core.units import format_bytes
 
 
@@ -62,6 +62,7 @@ def _scaling(facts: Facts) -> Iterator[str]:
         return
     moves = [entry for entry in brain["decisions"] if entry["previous"] != entry["target"]]
     yield from (f"decision    {decision_line(entry)}" for entry in moves)
+    yield f"attained    {attained(brain['attainment'])}"
     yield f"cost        {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
 
 

@@ -24,8 +24,7 @@ class Dashboard:
 
     def serve_details(self) -> dict[str, Any]:
         """What Serve runs: HTTP options, proxies, applications with their deployments and replicas."""
-        details: dict[str, Any] = self._request("GET", _APPLICATIONS).json()
-        return details
+        return self._get(_APPLICATIONS)
 
     def declared_application(self, name: str) -> dict[str, Any] | None:
         """The config that an application was last deployed with; None where there is none."""
@@ -43,8 +42,7 @@ class Dashboard:
 
     def version(self) -> str:
         """The Ray version of a cluster that answers."""
-        answer: dict[str, str] = self._request("GET", "/api/version").json()
-        return answer["ray_version"]
+        return str(self._get("/api/version").get("ray_version"))
 
     def _others(self, name: str) -> list[dict[str, Any]]:
         applications: dict[str, Any] = self.serve_details().get("applications", {})
@@ -56,6 +54,14 @@ class Dashboard:
         if http_options:
             config["http_options"] = dict(http_options)
         self._request("PUT", _APPLICATIONS, json=config)
+
+    def _get(self, path: str) -> dict[str, Any]:
+        answer = _parsed(self._request("GET", path))
+        if not isinstance(answer, dict):
+            raise ClusterUnreachable(
+                f"what answers at {self.address} is no Ray dashboard: give the dashboard's address with --address"
+            )
+        return answer
 
     def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:
@@ -73,6 +79,13 @@ class Dashboard:
         if response.is_error:
             raise RaytideError(f"{method} {self.address}{path} failed with {response.status_code}: {_reason(response)}")
         return response
+
+
+def _parsed(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def _reason(response: httpx.Response) -> str:

@@ -40,7 +40,9 @@ def remember(home: Path, cluster: LocalCluster) -> None:
 def recall(home: Path) -> LocalCluster | None:
     """The remembered cluster; None where there is none, or where the record is not readable as one."""
     try:
-        return LocalCluster(**json.loads(record_file(home).read_text(encoding="utf-8")))
+        cluster = LocalCluster(**json.loads(record_file(home).read_text(encoding="utf-8")))
+        # Processes are found by these two, and an empty one would find every process.
+        return cluster if cluster.marker and Path(cluster.temp_dir).name else None
     except (FileNotFoundError, ValueError, TypeError):
         return None
 

@@ -21,6 +21,8 @@ DRAIN_S = 60.0
 """How long a replica that is to stop may finish its requests."""
 ONGOING_PER_SEQUENCE = 8
 """Requests that Serve hands to a replica per engine slot: they queue in the engine, where the autoscaler sees them."""
+QUEUED_REQUESTS = 1000
+"""Requests that a proxy holds while every replica is full: 503 beyond it. Serve's default is no limit."""
 DEFAULT_MAX_NUM_SEQS = 256
 """vLLM's own default."""
 
@@ -65,6 +67,7 @@ def limits(spec: ServiceSpec) -> Limits:
     return Limits(
         ttft=_bound(spec.objectives.ttft),
         tpot=_bound(spec.objectives.tpot),
+        attainment=spec.objectives.attainment,
         min_replicas=spec.scaling.min_replicas,
         max_replicas=spec.scaling.max_replicas,
         max_usd_per_hour=spec.budget.max_usd_per_hour if spec.budget else None,
@@ -122,6 +125,7 @@ def _replicas(variant: str, spec: ServiceSpec) -> dict[str, Any]:
     return {
         "name": variant,
         "max_ongoing_requests": max_num_seqs * ONGOING_PER_SEQUENCE,
+        "max_queued_requests": QUEUED_REQUESTS,
         "graceful_shutdown_timeout_s": DRAIN_S,
         "autoscaling_config": _autoscaling(spec.scaling.min_replicas, spec.scaling.max_replicas),
     }

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-
-_IN_PLACE = ("deployments.", "route_prefix")
+_IN_PLACE: Final = ("deployments.", "route_prefix")
 """Where a change leaves the code version that Serve compares alone (ray 2.60, `get_app_code_version`)."""
 
 

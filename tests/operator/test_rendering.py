@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.serve.schema import ServeDeploySchema
+from ruamel.yaml import YAML
+
+from raytide.core.spec import Service, read_as
+from raytide.operator.plan.desired import ServedModel, application
+from raytide.services.settings import RevisionSettings
+
+MODEL = ServedModel(path="/models/chat/3", label="chat v3")
+GOLDEN = Path(__file__).parent / "golden"
+GPU = (
+    "spec.hardware=[{accelerator: H100, tensor_parallel: 2, cpus: 3, memory: 40GiB, market: spot}]",
+    "spec.engine.args={max_model_len: 4096}",
+    "spec.budget={max_usd_per_hour: 120}",
+    "spec.route=/chat",
+)
+
+
+@pytest.fixture
+def chat(repository: Path) -> Callable[..., Service]:
+    def read(*overrides: str) -> Service:
+        return read_as(Service, repository / "services" / "chat.yaml", overrides)
+
+    return read
+
+
+def _rendered(service: Service, *, model: ServedModel = MODEL, usd_per_hour: float | None = 0.05) -> dict[str, Any]:
+    return application(service, model, usd_per_hour=usd_per_hour, journal="/home/journal/chat.jsonl")
+
+
+def _revision(rendered: dict[str, Any]) -> str:
+    revision: str = rendered["args"]["revision"]
+    return revision
+
+
+@pytest.mark.parametrize(("name", "overrides"), [("chat", ()), ("chat-gpu", GPU)])
+def test_a_service_is_rendered_as_committed(
+    chat: Callable[..., Service], golden: Callable[[Path, str], None], name: str, overrides: tuple[str, ...]
+) -> None:
+    text = StringIO()
+    YAML(typ="safe", pure=True).dump(_rendered(chat(*overrides)), text)
+    golden(GOLDEN / f"{name}.yaml", text.getvalue())
+
+
+@pytest.mark.parametrize("overrides", [(), GPU])
+def test_serve_accepts_what_is_rendered(chat: Callable[..., Service], overrides: tuple[str, ...]) -> None:
+    config = ServeDeploySchema.model_validate(
+        {"http_options": {"host": "127.0.0.1", "port": 8000}, "applications": [_rendered(chat(*overrides))]}
+    )
+    assert config.applications[0].name == "chat"
+
+
+def test_the_application_builder_accepts_what_is_rendered(chat: Callable[..., Service]) -> None:
+    settings = RevisionSettings.model_validate(_rendered(chat())["args"])
+    assert settings.engine.model_path == MODEL.path
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "spec.engine.args.max_num_seqs=5",
+        "spec.engine.args.max_model_len=256",
+        "spec.hardware.0.cpus=2",
+        "spec.hardware.0.memory=2GiB",
+        "spec.hardware.0.accelerator=L4",
+        "spec.hardware.0.market=spot",
+        "metadata.name=talk",
+    ],
+)
+def test_what_restarts_replicas_makes_a_new_revision(chat: Callable[..., Service], override: str) -> None:
+    before, after = _rendered(chat()), _rendered(chat(override))
+    assert before["args"] != after["args"]
+    assert _revision(before) != _revision(after)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "spec.scaling.max_replicas=9",
+        "spec.scaling.min_replicas=2",
+        "spec.scaling.interval=5s",
+        "spec.scaling.window=10s",
+        "spec.scaling.utilisation=50%",
+        "spec.scaling.scale_down_after=9m",
+        "spec.scaling.stale_after=9s",
+        "spec.objectives.ttft.p95=900ms",
+        "spec.objectives.tpot.p99=90ms",
+        "spec.budget={max_usd_per_hour: 3}",
+        "spec.route=/chat",
+    ],
+)
+def test_what_changes_in_place_keeps_the_revision(chat: Callable[..., Service], override: str) -> None:
+    before, after = _rendered(chat()), _rendered(chat(override))
+    assert before["args"] == after["args"]
+    assert before != after
+
+
+def test_another_price_keeps_the_revision(chat: Callable[..., Service]) -> None:
+    before, after = _rendered(chat()), _rendered(chat(), usd_per_hour=None)
+    assert before["args"] == after["args"]
+    assert before != after
+
+
+def test_another_model_makes_a_new_revision(chat: Callable[..., Service]) -> None:
+    newer = ServedModel(path="/models/chat/4", label="chat v4")
+    assert _revision(_rendered(chat())) != _revision(_rendered(chat(), model=newer))
+
+
+def test_the_order_of_engine_arguments_makes_no_revision(chat: Callable[..., Service]) -> None:
+    one, other = (
+        chat(f"spec.engine.args={{{args}}}")
+        for args in ("max_num_seqs: 4, dtype: auto", "dtype: auto, max_num_seqs: 4")
+    )
+    assert _revision(_rendered(one)) == _revision(_rendered(other))

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from raytide.autoscaling.capacity import Capacity
+from raytide.services.engines.meter import ReplicaMeter
+from raytide.services.gateway.edge import Edge
+
+SUMMARY = {"variants": [], "usd": 0.5}
+
+
+async def _complete(request: Request) -> Response:
+    asked = await request.json()
+    if asked.get("break"):
+        raise ValueError("the engine has died")
+    return JSONResponse({"text": "ok"}, status_code=asked.get("status", 200))
+
+
+async def _models(_request: Request) -> Response:
+    return JSONResponse({"data": ["chat"]})
+
+
+async def _brain() -> dict[str, Any]:
+    return SUMMARY
+
+
+ROUTES = [
+    Route("/v1/completions", _complete, methods=["POST"]),
+    Route("/v1/chat/completions", _complete, methods=["POST"]),
+    Route("/v1/models", _models),
+]
+
+
+@pytest.fixture(params=["", "/chat"], ids=["at the root", "below a prefix"])
+def root_path(request: pytest.FixtureRequest) -> str:
+    prefix: str = request.param
+    return prefix
+
+
+@pytest.fixture
+def edge(meter: ReplicaMeter, root_path: str) -> Edge:
+    return Edge(Starlette(routes=ROUTES), meter, _brain)
+
+
+def _ask(edge: Edge, root_path: str, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
+    """The answers, with the path and `root_path` as Serve passes them on: the path includes the prefix."""
+    transport = httpx.ASGITransport(app=edge, root_path=root_path, raise_app_exceptions=False)
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=transport, base_url="http://edge" + root_path) as client:
+            return [await client.request(method, path, json=body) for method, path, body in requests]
+
+    return asyncio.run(ask())
+
+
+def test_requests_that_generate_are_counted_and_others_are_not(
+    edge: Edge, root_path: str, meter: ReplicaMeter, capacity: Capacity
+) -> None:
+    answers = _ask(
+        edge,
+        root_path,
+        ("POST", "/v1/completions", {}),
+        ("POST", "/v1/chat/completions", {}),
+        ("GET", "/v1/models", None),
+        ("GET", "/nothing", None),
+    )
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 404]
+    report = meter.report(101.0, capacity)
+    assert (report.arrivals, report.errors) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "errors"),
+    [({"status": 500}, 500, 1), ({"status": 503}, 503, 1), ({"break": True}, 500, 1), ({"status": 422}, 422, 0)],
+)
+def test_only_the_servers_own_failures_are_errors(
+    edge: Edge, root_path: str, meter: ReplicaMeter, capacity: Capacity, body: Any, status: int, errors: int
+) -> None:
+    (answer,) = _ask(edge, root_path, ("POST", "/v1/completions", body))
+    assert answer.status_code == status
+    report = meter.report(101.0, capacity)
+    assert (report.arrivals, report.errors) == (1, errors)
+
+
+def test_the_brains_summary_is_answered_before_the_engines_routes(
+    edge: Edge, root_path: str, meter: ReplicaMeter, capacity: Capacity
+) -> None:
+    (answer,) = _ask(edge, root_path, ("GET", "/raytide/status", None))
+    assert (answer.status_code, answer.json()) == (200, SUMMARY)
+    assert meter.report(101.0, capacity).arrivals == 0
+
+
+def test_an_answer_passes_unchanged(edge: Edge, root_path: str) -> None:
+    (answer,) = _ask(edge, root_path, ("GET", "/v1/models", None))
+    assert answer.json() == {"data": ["chat"]}
+
+
+def test_lifespan_events_reach_the_engines_application(meter: ReplicaMeter) -> None:
+    seen: list[str] = []
+
+    async def routes(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["type"])
+
+    async def nothing(*_: Any) -> Any:
+        return {}
+
+    asyncio.run(Edge(routes, meter, _brain)({"type": "lifespan"}, nothing, nothing))
+    assert seen == ["lifespan"]
+
+
+def test_a_mounted_application_sees_the_same_paths(meter: ReplicaMeter) -> None:
+    mounted = Starlette(routes=[Mount("/chat", app=Edge(Starlette(routes=ROUTES), meter, _brain))])
+    transport = httpx.ASGITransport(app=mounted)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
+            return await client.get("/chat/raytide/status")
+
+    assert asyncio.run(ask()).json() == SUMMARY
