@@ -35,8 +35,8 @@ class Serve:
             raise self.error
         return (replace(self.fleet, target=targets.get("v", self.fleet.num_ready)),)
 
-    def brain(self, journal: Path | None = None) -> Brain:
-        return Brain("chat", ("v",), str(journal) if journal else None, see=self.see, now_s=lambda: self.now_s)
+    def brain(self) -> Brain:
+        return Brain("chat", ("v",), see=self.see, now_s=lambda: self.now_s)
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def serve() -> Serve:
 
 @pytest.fixture
 def config(limits: Limits) -> dict[str, Any]:
-    return {"limits": limits.to_json(), "usd_per_hour": 3600.0, "interval_s": 0.001, "stale_after_s": 15.0}
+    knobs = {"usd_per_hour": 3600.0, "interval_s": 0.001, "stale_after_s": 15.0, "journal": None}
+    return {"limits": limits.to_json(), **knobs}
 
 
 async def _until(reached: Callable[[], bool]) -> None:
@@ -73,7 +74,9 @@ def _idle(report: ReplicaReport) -> ReplicaReport:
 
 def test_settings_come_from_the_plain_data_of_a_config(limits: Limits, config: dict[str, Any]) -> None:
     settings = BrainSettings.from_user_config(json.loads(json.dumps(config)))
-    assert settings == BrainSettings(limits=limits, usd_per_hour=3600.0, interval_s=0.001, stale_after_s=15.0)
+    assert settings == BrainSettings(
+        limits=limits, usd_per_hour=3600.0, interval_s=0.001, stale_after_s=15.0, journal=None
+    )
     unpriced = BrainSettings.from_user_config({**config, "usd_per_hour": None})
     assert unpriced.usd_per_hour == Missing(reason="no price is declared")
 
@@ -84,9 +87,9 @@ def test_reports_come_in_and_the_decision_goes_out(
     journal = tmp_path / "chat.jsonl"
 
     async def story() -> None:
-        brain = serve.brain(journal)
+        brain = serve.brain()
         assert brain.record_autoscaling_stats() == {}
-        await brain.reconfigure(config)
+        await brain.reconfigure({**config, "journal": str(journal)})
         await brain.report(_busy(report))
         await _until(lambda: brain.record_autoscaling_stats().get(TARGET + "v") == 3.0)
         serve.now_s = 104.0

@@ -58,7 +58,7 @@ def test_a_service_is_described_a_line_for_each_fact() -> None:
         "  url       http://127.0.0.1:8000/v1",
         "  replicas  1 running, 1 starting; target 2",
         "  traffic   3.0 requests/s, 4 running, 2 waiting, ttft p95 123 ms, tpot p95 unknown",
-        "  attained  objectives held 98% of 200 moments, 99% wanted",
+        "  attained  objectives held 98.5% of 200 moments, 99% wanted",
         "  spend     125 replica-seconds, $0.0041",
         *(f"  00:00:0{second}  1 → 2  demand: 3.0 requests/s need 2" for second in range(4, 9)),
     ]

@@ -1,4 +1,5 @@
-from multiprocessing import get_context
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,16 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
 
 
-def _try_to_write(target: Path) -> None:
-    with exclusive(target):
-        pass
-
-
 def test_a_second_writer_is_told_to_wait(tmp_path: Path) -> None:
     target = tmp_path / "data"
-    with get_context("spawn").Pool(1) as other, exclusive(target), pytest.raises(RaytideError, match="Another job"):
-        other.apply(_try_to_write, (target,))
+    lines = [
+        "from pathlib import Path",
+        "from raytide.jobs.artefact import exclusive",
+        f"exclusive(Path({str(target)!r})).__enter__()",
+    ]
+    with exclusive(target):
+        other = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert "Another job" in other.stderr
     with exclusive(tmp_path / "data"):
         pass
 

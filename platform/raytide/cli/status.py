@@ -68,8 +68,8 @@ def attained(attainment: Mapping[str, Any]) -> str:
     """The share of time in which the objectives held, beside the wanted one."""
     if isinstance(attainment["share"], Mapping):
         return str(attainment["share"]["missing"])
-    held = f"objectives held {attainment['share']:.0%} of {attainment['judged']} moments"
-    return f"{held}, {attainment['wanted']:.0%} wanted"
+    held = f"objectives held {attainment['share']:.1%} of {attainment['judged']} moments"
+    return f"{held}, {attainment['wanted'] * 100:g}% wanted"
 
 
 def decision_line(entry: Mapping[str, Any]) -> str:

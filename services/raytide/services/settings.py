@@ -39,5 +39,3 @@ class RevisionSettings(BaseModel):
     memory_bytes: int | None = None
     label_selector: dict[str, str] = Field(default_factory=dict)
     env: dict[str, str] = Field(default_factory=dict)
-    journal: str | None = None
-    """File for the brain's decisions."""

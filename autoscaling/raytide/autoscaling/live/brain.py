@@ -33,6 +33,8 @@ class BrainSettings:
     usd_per_hour: float | Missing
     interval_s: float
     stale_after_s: float
+    journal: Path | None
+    """File that every recorded decision is appended to; none where unset."""
 
     @classmethod
     def from_user_config(cls, config: Mapping[str, Any]) -> BrainSettings:
@@ -43,6 +45,7 @@ class BrainSettings:
             usd_per_hour=Missing(reason="no price is declared") if price is None else float(price),
             interval_s=config["interval_s"],
             stale_after_s=config["stale_after_s"],
+            journal=Path(config["journal"]) if config["journal"] else None,
         )
 
 
@@ -53,7 +56,6 @@ class Brain:
         self,
         application: str,
         variants: tuple[str, ...],
-        journal: str | None,
         *,
         see: Callable[[str, tuple[str, ...], dict[str, int]], Sequence[Fleet]] = fleets,
         now_s: Callable[[], float] = time.time,
@@ -62,7 +64,7 @@ class Brain:
         self._variants = variants
         self._see = see
         self._now_s = now_s
-        self._ledger = Ledger(Path(journal) if journal else None)
+        self._ledger = Ledger()
         self._reports = ReportWindow()
         self._observation: Observation | None = None
         self._decision: Decision | None = None
@@ -71,6 +73,7 @@ class Brain:
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take over new settings; the first ones start the decisions."""
         self._settings = BrainSettings.from_user_config(user_config)
+        self._ledger.file = self._settings.journal
         if self._loop is None:
             self._loop = asyncio.get_running_loop().create_task(self._decide_forever())
 

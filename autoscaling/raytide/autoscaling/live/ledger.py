@@ -21,8 +21,8 @@ KEPT_RECORDS = 500
 class Ledger:
     """Decisions and spend of one service since its brain started."""
 
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
+    def __init__(self, file: Path | None = None) -> None:
+        self.file = file
         self._records: deque[dict[str, Any]] = deque(maxlen=KEPT_RECORDS)
         self._last: dict[str, tuple[int, int, str]] = {}
         self._last_at_s: float | None = None
@@ -56,8 +56,8 @@ class Ledger:
 
     def _record(self, entries: Sequence[dict[str, Any]]) -> None:
         self._records.extend(entries)
-        if self._file is None or not entries:
+        if self.file is None or not entries:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as file:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a", encoding="utf-8") as file:
             file.writelines(journal.line(entry) for entry in entries)

@@ -46,12 +46,12 @@ def application(
         "name": name,
         "route_prefix": spec.route,
         "import_path": IMPORT_PATH,
-        "args": _revision(name, variant, spec, model, journal),
+        "args": _revision(name, variant, spec, model),
         "autoscaling_policy": {
             "policy_function": POLICY,
             "policy_kwargs": {},
         },
-        "deployments": [_replicas(variant, spec), _brain(spec, usd_per_hour)],
+        "deployments": [_replicas(variant, spec), _brain(spec, usd_per_hour, journal)],
     }
 
 
@@ -82,7 +82,7 @@ def _bound(quantiles: Quantiles) -> Bound:
     return Bound(quantile=quantile, seconds=seconds)
 
 
-def _revision(name: str, variant: str, spec: ServiceSpec, model: ServedModel, journal: str | None) -> dict[str, Any]:
+def _revision(name: str, variant: str, spec: ServiceSpec, model: ServedModel) -> dict[str, Any]:
     hardware = spec.hardware[0]
     on_cpu = hardware.accelerator == "CPU"
     settings = RevisionSettings(
@@ -94,7 +94,6 @@ def _revision(name: str, variant: str, spec: ServiceSpec, model: ServedModel, jo
         memory_bytes=hardware.memory,
         label_selector=_labels(hardware),
         env=_cpu_env(hardware) if on_cpu else {},
-        journal=journal,
     ).model_dump()
     return settings | {"revision": _hash(settings)}
 
@@ -131,12 +130,13 @@ def _replicas(variant: str, spec: ServiceSpec) -> dict[str, Any]:
     }
 
 
-def _brain(spec: ServiceSpec, usd_per_hour: float | None) -> dict[str, Any]:
+def _brain(spec: ServiceSpec, usd_per_hour: float | None, journal: str | None) -> dict[str, Any]:
     config = {
         "limits": limits(spec).to_json(),
         "usd_per_hour": usd_per_hour,
         "interval_s": spec.scaling.interval,
         "stale_after_s": spec.scaling.stale_after,
+        "journal": journal,
     }
     return {"name": BRAIN, "user_config": config, "autoscaling_config": _autoscaling(1, 1)}
 
