@@ -11,7 +11,7 @@ from rich.console import Console
 
 from raytide.autoscaling.capacity import Capacity, CapacityPoint
 from raytide.cli.demo import job
-from raytide.cli.demo.burst import LOAD, Burst, _rate
+from raytide.cli.demo.burst import FIRST_LOAD, Burst, _rate
 from raytide.cli.demo.completion import Chunk, parse, request_body, stream_completion
 from raytide.cli.demo.summary import Facts, summarise
 from raytide.cli.demo.view import View
@@ -104,9 +104,9 @@ def test_the_burst_keeps_a_share_of_a_replica_busy_on_any_machine(repository: Pa
     )
     capacity = Capacity(prefill_tokens_per_s=600.0, points=points)
     # 6 prompt tokens take 0.01 s, 64 output tokens 0.32 s at the batch of four that keeps 50 ms.
-    assert _rate(capacity, service) == pytest.approx(LOAD / 0.33)
+    assert _rate(capacity, service) == pytest.approx(FIRST_LOAD / 0.33)
     slow = Capacity(prefill_tokens_per_s=600.0, points=points[2:])
-    assert _rate(slow, service) == pytest.approx(LOAD / (0.01 + 64 / 40))
+    assert _rate(slow, service) == pytest.approx(FIRST_LOAD / (0.01 + 64 / 40))
 
 
 def test_an_event_is_its_text_and_at_the_end_its_usage() -> None:

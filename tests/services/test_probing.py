@@ -70,11 +70,13 @@ def test_it_asks_for_exactly_so_many_tokens(routes: Routes) -> None:
     ]
 
 
-def test_a_chat_turn_takes_the_chat_route(routes: Routes) -> None:
-    asyncio.run(Probe(routes.app, "chat").chat())
-    ((path, asked),) = routes.asked
+def test_the_first_turns_are_a_chat_and_every_way_to_sample(routes: Routes) -> None:
+    asyncio.run(Probe(routes.app, "chat").first_turns())
+    (path, asked), *sampled = routes.asked
     assert path == CHAT
     assert asked["messages"] == [{"role": "user", "content": "hello"}]
+    assert all(asked["temperature"] > 0 for _, asked in sampled)
+    assert {"top_p", "top_k"} <= {key for _, asked in sampled for key in asked}
 
 
 def test_many_run_at_once(routes: Routes) -> None:

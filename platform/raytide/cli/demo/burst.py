@@ -1,7 +1,7 @@
 """A burst of load that takes the service to a second replica and lets it come back.
 
-Arrivals are Poisson at a rate derived from the capacity that the running replica measured of itself, so the burst is a
-burst on any machine.
+Arrivals are Poisson. The rate starts at a share of the capacity that the running replica measured of itself and grows
+until the autoscaler orders another one, so the burst is a burst on any machine.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ from raytide.operator.site import Site
 from raytide.operator.status import services
 
 PROMPTS = ("import os\n", "class Reader:\n", "def main():\n", "    return ", "for name in ", "try:\n    ")
+PROMPT_TOKENS = 4
+"""Of the prompts above, roughly."""
 OUTPUT_TOKENS = 64
-LOAD = 0.9
-"""Replicas that the burst keeps busy: more than the default utilisation lets one replica carry."""
+FIRST_LOAD = 0.3
+"""Replicas that the burst keeps busy at its start."""
+GROWTH_PER_S = 1.03
+"""How the burst grows until the service asks for another replica; from then on the rate stays."""
 HOLD_S = 15.0
 """Time under load with the second replica ready."""
 PHASE_TIMEOUT_S = 240.0
@@ -60,7 +64,7 @@ async def _burst(where: Site, service: Service, view: View) -> Burst:
     with view.step("burst") as step:
         load = asyncio.create_task(_load(burst, seen["url"], name))
         try:
-            await _until(where, burst, step, lambda replicas: replicas.get("RUNNING", 0) >= most)
+            await _until(where, burst, step, lambda seen: _grow(burst, seen, most))
             await asyncio.sleep(HOLD_S)
         finally:
             load.cancel()
@@ -68,12 +72,19 @@ async def _burst(where: Site, service: Service, view: View) -> Burst:
         step.done(f"{burst.sent} requests at {burst.rate_per_s:.0f}/s, 1 → {burst.most_replicas} running replicas")
     least = service.spec.scaling.min_replicas
     with view.step("calm") as step:
-        await _until(where, burst, step, lambda replicas: replicas == {"RUNNING": least})
+        await _until(where, burst, step, lambda seen: seen["replicas"] == {"RUNNING": least})
         burst.replicas_after = least
         step.done(
             f"{burst.most_replicas} → {least} running replicas, {burst.failed} of {burst.sent} requests cut or failed"
         )
     return burst
+
+
+def _grow(burst: Burst, seen: Mapping[str, Any], most: int) -> bool:
+    """Whether the service has grown; until it means to, so does the load."""
+    if seen["target_replicas"] < most:
+        burst.rate_per_s *= GROWTH_PER_S
+    return bool(seen["replicas"].get("RUNNING", 0) >= most)
 
 
 async def _measured(where: Site) -> tuple[dict[str, Any], Capacity]:
@@ -89,18 +100,46 @@ async def _measured(where: Site) -> tuple[dict[str, Any], Capacity]:
 
 
 def _rate(capacity: Capacity, service: Service) -> float:
-    """Requests per second that keep `LOAD` replicas busy, from the replica's own measurement."""
+    """Requests per second that keep `FIRST_LOAD` replicas busy, from the replica's own measurement."""
     point = capacity.within(service.spec.objectives.tpot.tightest[1]) or capacity.points[0]
-    return LOAD / busy_s_per_request(point, capacity.prefill_tokens_per_s, prompt_tokens=6, output_tokens=OUTPUT_TOKENS)
+    busy_s = busy_s_per_request(point, capacity.prefill_tokens_per_s, PROMPT_TOKENS, OUTPUT_TOKENS)
+    return FIRST_LOAD / busy_s
 
 
-async def _until(where: Site, burst: Burst, step: Step, reached: Callable[[dict[str, int]], bool]) -> None:
+def _grow(burst: Burst, seen: Mapping[str, Any], most: int) -> bool:
+    """Whether the service has grown; until it means to, so does the load."""
+    if seen["target_replicas"] < most:
+        burst.rate_per_s *= GROWTH_PER_S
+    return bool(seen["replicas"].get("RUNNING", 0) >= most)
+
+
+async def _measured(where: Site) -> tuple[dict[str, Any], Capacity]:
+    """The service, and what its replica can do; the brain hears it a second after the replica is ready."""
+    deadline_s = time.monotonic() + PHASE_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        seen = await _look(where)
+        for variant in seen["autoscaler"].get("variants", ()):
+            if "missing" not in variant["capacity"]:
+                return seen, Capacity.from_json(variant["capacity"])
+        await asyncio.sleep(POLL_S)
+    raise RunFailed("no replica reported its capacity: `raytide status` says more")
+
+
+def _rate(capacity: Capacity, service: Service) -> float:
+    """Requests per second that keep `FIRST_LOAD` replicas busy, from the replica's own measurement."""
+    point = capacity.within(service.spec.objectives.tpot.tightest[1]) or capacity.points[0]
+    return FIRST_LOAD / busy_s_per_request(
+        point, capacity.prefill_tokens_per_s, prompt_tokens=6, output_tokens=OUTPUT_TOKENS
+    )
+
+
+async def _until(where: Site, burst: Burst, step: Step, reached: Callable[[dict[str, Any]], bool]) -> None:
     deadline_s = time.monotonic() + PHASE_TIMEOUT_S
     while time.monotonic() < deadline_s:
         seen = await _look(where)
         burst.most_replicas = max(burst.most_replicas, seen["replicas"].get("RUNNING", 0))
         step.show(_in_words(seen, burst))
-        if reached(seen["replicas"]):
+        if reached(seen):
             return
         await asyncio.sleep(POLL_S)
     raise RunFailed(f"the replicas did not change within {PHASE_TIMEOUT_S:g} s: `raytide status` says why")

