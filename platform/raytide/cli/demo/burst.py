@@ -106,33 +106,6 @@ def _rate(capacity: Capacity, service: Service) -> float:
     return FIRST_LOAD / busy_s
 
 
-def _grow(burst: Burst, seen: Mapping[str, Any], most: int) -> bool:
-    """Whether the service has grown; until it means to, so does the load."""
-    if seen["target_replicas"] < most:
-        burst.rate_per_s *= GROWTH_PER_S
-    return bool(seen["replicas"].get("RUNNING", 0) >= most)
-
-
-async def _measured(where: Site) -> tuple[dict[str, Any], Capacity]:
-    """The service, and what its replica can do; the brain hears it a second after the replica is ready."""
-    deadline_s = time.monotonic() + PHASE_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        seen = await _look(where)
-        for variant in seen["autoscaler"].get("variants", ()):
-            if "missing" not in variant["capacity"]:
-                return seen, Capacity.from_json(variant["capacity"])
-        await asyncio.sleep(POLL_S)
-    raise RunFailed("no replica reported its capacity: `raytide status` says more")
-
-
-def _rate(capacity: Capacity, service: Service) -> float:
-    """Requests per second that keep `FIRST_LOAD` replicas busy, from the replica's own measurement."""
-    point = capacity.within(service.spec.objectives.tpot.tightest[1]) or capacity.points[0]
-    return FIRST_LOAD / busy_s_per_request(
-        point, capacity.prefill_tokens_per_s, prompt_tokens=6, output_tokens=OUTPUT_TOKENS
-    )
-
-
 async def _until(where: Site, burst: Burst, step: Step, reached: Callable[[dict[str, Any]], bool]) -> None:
     deadline_s = time.monotonic() + PHASE_TIMEOUT_S
     while time.monotonic() < deadline_s:
