@@ -102,10 +102,10 @@ def test_the_burst_keeps_a_share_of_a_replica_busy_on_any_machine(repository: Pa
         CapacityPoint(concurrency=n, tpot_s=tpot_s, output_tokens_per_s=n / tpot_s)
         for n, tpot_s in ((1, 0.01), (4, 0.02), (8, 0.2))
     )
-    capacity = Capacity(prefill_tokens_per_s=600.0, points=points)
-    # 6 prompt tokens take 0.01 s, 64 output tokens 0.32 s at the batch of four that keeps 50 ms.
+    capacity = Capacity(prefill_tokens_per_s=400.0, points=points)
+    # 4 prompt tokens take 0.01 s, 64 output tokens 0.32 s at the batch of four that keeps 50 ms.
     assert _rate(capacity, service) == pytest.approx(FIRST_LOAD / 0.33)
-    slow = Capacity(prefill_tokens_per_s=600.0, points=points[2:])
+    slow = Capacity(prefill_tokens_per_s=400.0, points=points[2:])
     assert _rate(slow, service) == pytest.approx(FIRST_LOAD / (0.01 + 64 / 40))
 
 
