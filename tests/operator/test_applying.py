@@ -210,7 +210,7 @@ def test_a_budget_needs_a_price(
     ],
 )
 def test_a_services_url_is_where_serve_listens(details: dict[str, Any], route: str | None, url: str) -> None:
-    assert base_url(details, route) == url
+    assert base_url(details, route, "http://127.0.0.1:8265") == url
 
 
 def _running(service: Service, where: Site, **more: Any) -> dict[str, Any]:

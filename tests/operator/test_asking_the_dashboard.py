@@ -54,11 +54,6 @@ def test_another_server_is_no_dashboard(dashboard: Dashboard, recorded: Any, pag
         dashboard.serve_details()
 
 
-def test_the_version_is_asked(dashboard: Dashboard, recorded: Any) -> None:
-    recorded.answers = [(200, {"ray_version": "2.60.0"})]
-    assert dashboard.version() == "2.60.0"
-
-
 def test_a_deployment_keeps_the_other_applications(dashboard: Dashboard, recorded: Any) -> None:
     undeclared = {"deployed_app_config": None}
     recorded.plays(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from raytide.operator.adapters.dashboard import Dashboard
+from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.plan.desired import IMPORT_PATH
 from raytide.services.gateway.edge import STATUS_PATH
 
@@ -19,13 +21,17 @@ def services(dashboard: Dashboard) -> list[dict[str, Any]]:
     """One entry per service: state, revision, model, replicas by state as on the dashboard's Serve page, the brain."""
     details = dashboard.serve_details()
     ours = [app for app in details.get("applications", {}).values() if _is_ours(app)]
-    return [_service(app, base_url(details, app.get("route_prefix"))) for app in ours]
+    return [_service(app, base_url(details, app.get("route_prefix"), dashboard.address)) for app in ours]
 
 
-def base_url(details: Mapping[str, Any], route_prefix: str | None) -> str:
-    """Where clients reach a service, as `http://127.0.0.1:8000`; `/v1/...` follows."""
-    http = details.get("http_options") or {"host": "127.0.0.1", "port": 8000}
-    host = "127.0.0.1" if http["host"] == "0.0.0.0" else http["host"]  # noqa: S104 (compared, not bound)
+def base_url(details: Mapping[str, Any], route_prefix: str | None, dashboard: str) -> str:
+    """Where clients reach a service, as `http://127.0.0.1:8000`; `/v1/...` follows.
+
+    A proxy that listens on every interface is reached at the host of the dashboard.
+    """
+    http = details.get("http_options") or {"host": LOOPBACK, "port": 8000}
+    everywhere = http["host"] == "0.0.0.0"  # noqa: S104 (compared, not bound)
+    host = urlsplit(dashboard).hostname if everywhere else http["host"]
     return f"http://{host}:{http['port']}{(route_prefix or '/').rstrip('/')}"
 
 

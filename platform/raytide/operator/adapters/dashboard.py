@@ -40,10 +40,6 @@ class Dashboard:
         """Remove one application, keep the others."""
         self._put(self._others(name), {})
 
-    def version(self) -> str:
-        """The Ray version of a cluster that answers."""
-        return str(self._get("/api/version").get("ray_version"))
-
     def _others(self, name: str) -> list[dict[str, Any]]:
         applications: dict[str, Any] = self.serve_details().get("applications", {})
         declared = (app.get("deployed_app_config") for other, app in applications.items() if other != name)
