@@ -17,6 +17,7 @@ from .conftest import Cluster, command
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 PROMPTS = ("def add_7(a", "    return a +", "x")
 OUTPUT_TOKENS = 24
+BURST_TOKENS = 48
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,9 @@ def model(cluster: Cluster, run: Path) -> Path:
 def declared(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = Path("services/chat.yaml").read_text().replace("registry:chat@production", "registry:served@production")
     file = tmp_path_factory.mktemp("services") / "chat.yaml"
-    file.write_text(text.replace("scale_down_after: 30s", "scale_down_after: 15s"))
+    text = text.replace("scale_down_after: 30s", "scale_down_after: 15s")
+    # One sequence at a time, so that a few clients fill a replica of this tiny model on any machine.
+    file.write_text(text.replace("max_num_seqs: 4 ", "max_num_seqs: 1 "))
     return file
 
 
@@ -110,7 +113,7 @@ def test_a_second_apply_does_nothing_and_a_knob_changes_in_place(
 
 def test_a_replica_measured_itself_before_it_counted_as_ready(cluster: Cluster, service: dict[str, Any]) -> None:
     capacity = until(lambda: status(cluster)["autoscaler"]["variants"][0]["capacity"], lambda found: "points" in found)
-    assert [point["concurrency"] for point in capacity["points"]] == [1, 2, 4]
+    assert [point["concurrency"] for point in capacity["points"]] == [1]
     assert all(point["output_tokens_per_s"] > 0 for point in capacity["points"])
     assert capacity["prefill_tokens_per_s"] > 0
 
@@ -131,7 +134,7 @@ def test_a_burst_takes_it_to_two_replicas_and_calm_back_to_one(cluster: Cluster,
     calm = until(lambda: status(cluster), lambda seen: seen["replicas"] == {"RUNNING": 1})
     assert running_on_the_dashboard(cluster, calm["variant"]) == 1
     assert answers
-    assert set(answers) == {OUTPUT_TOKENS}  # every request of the burst was answered in full
+    assert set(answers) == {BURST_TOKENS}  # every request of the burst was answered in full
     moves = [(d["previous"], d["target"]) for d in calm["autoscaler"]["decisions"] if d["previous"] != d["target"]]
     assert moves == [(1, 2), (2, 1)]
     assert all(d["reasons"][-1]["says"] for d in calm["autoscaler"]["decisions"])
@@ -140,10 +143,12 @@ def test_a_burst_takes_it_to_two_replicas_and_calm_back_to_one(cluster: Cluster,
 
 def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:
     while not over.is_set():
-        answers.append(complete(url, PROMPTS[0], ignore_eos=True)["usage"]["completion_tokens"])
+        answers.append(
+            complete(url, PROMPTS[0], max_tokens=BURST_TOKENS, ignore_eos=True)["usage"]["completion_tokens"]
+        )
 
 
-def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: float = 240) -> Any:
+def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: float = 360) -> Any:
     deadline_s = time.monotonic() + timeout_s
     while not reached(seen := look()):
         assert time.monotonic() < deadline_s, seen
