@@ -1,7 +1,8 @@
-"""`golden`: a committed file that must equal what is generated; `--update-golden` rewrites it."""
+"""`golden`: a committed file that must equal what is generated; `shared_data`: public traces and measurements."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data, which is no part of the product."""
+    folder = Path(os.environ.get("RAYTIDE_DATA") or REPOSITORY / "../shared/data").resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no public data at {folder}; set RAYTIDE_DATA to its folder")
+    return folder
 
 
 @pytest.fixture

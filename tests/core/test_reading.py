@@ -111,9 +111,12 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
         ("accelerator: CPU", "accelerator: CPU, cpus: true", "7:32: spec.hardware.0.cpus: wrong value; found true, "
          "expected a number above 0"),
         ("    - {accelerator: CPU}\n", "    []\n", "6:3: spec.hardware: wrong value; found an empty list, expected "
-         "a list of 1"),
-        ("    - {accelerator: CPU}\n", "    - {accelerator: CPU}\n    - {accelerator: L4}\n", "6:3: spec.hardware: "
-         "wrong value; found a list of 2, expected a list of 1"),
+         "a list of at least 1"),
+        ("    - {accelerator: CPU}\n", "    - {accelerator: CPU}\n    - {accelerator: CPU, cpus: 2}\n", "4:1: spec: "
+         "not valid as a whole; expected hardware entries that differ in accelerator, tensor_parallel or market"),
+        ("accelerator: CPU", "accelerator: CPU, performance: {iteration: {base: 0s, per_prefill_token: 1us}, "
+         "kv_capacity_tokens: 9}", "7:58: spec.hardware.0.performance.iteration.base: wrong value; found '0s', "
+         "expected a value above zero"),
         ("ttft: {p95: 500ms}", "ttft: {p95: 500}", "9:17: spec.objectives.ttft.p95: wrong value; found 500, "
          "expected a duration such as 500ms, 10s, 5m or 2h"),
         ("ttft: {p95: 500ms}", "ttft: {}", "9:5: spec.objectives.ttft: not valid as a whole; "

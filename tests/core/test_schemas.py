@@ -32,6 +32,9 @@ spec:
   hardware: [{accelerator: CPU}]
   objectives: {ttft: {p95: 500ms}, tpot: {p95: 50ms}, attainment: 99%}
 """
+PERFORMANCE = (
+    "{iteration: {base: 13.53ms, per_kv_token: 79ns, per_prefill_token: 4.95e-2ms}, kv_capacity_tokens: 270000}"
+)
 JOB = """\
 apiVersion: raytide/v1
 kind: Job
@@ -88,7 +91,14 @@ def test_every_section_is_described(kind: type[Document]) -> None:
         (SERVICE, "registry:chat@production", "models/chat", True),
         (SERVICE, "registry:chat@production", "registry:chat", False),
         (SERVICE, "[{accelerator: CPU}]", "[]", False),
-        (SERVICE, "[{accelerator: CPU}]", "[{accelerator: CPU}, {accelerator: L4}]", False),
+        (SERVICE, "[{accelerator: CPU}]", "[{accelerator: CPU}, {accelerator: L4}]", True),
+        (SERVICE, "accelerator: CPU", "accelerator: CPU, price: $5/h, cold_start: 120s, max_replicas: 4", True),
+        (SERVICE, "accelerator: CPU", "accelerator: CPU, max_replicas: 0", False),
+        (SERVICE, "accelerator: CPU", f"accelerator: CPU, performance: {PERFORMANCE}", True),
+        (SERVICE, "accelerator: CPU", f"accelerator: CPU, performance: {PERFORMANCE}".replace("79ns", "79"), False),
+        (SERVICE, "accelerator: CPU", "accelerator: CPU, performance: {kv_capacity_tokens: 9}", False),
+        (SERVICE, "spec:\n", "spec:\n  scaling: {min_replicas: 0}\n", True),
+        (SERVICE, "spec:\n", "spec:\n  scaling: {min_replicas: -1}\n", False),
         (SERVICE, "accelerator: CPU", "accelerator: CPU, cpus: 0", False),
         (SERVICE, "accelerator: CPU", "accelerator: CPU, cpus: 0.5, memory: 2GiB", True),
         (SERVICE, "spec:\n", "spec:\n  engine: {args: {dtype: float32, nested: {a: [1, null]}}}\n", True),

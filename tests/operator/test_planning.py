@@ -91,6 +91,14 @@ def test_a_deployment_that_is_missing_is_a_change(desired: Desired) -> None:
     assert (change.path, change.live) == ("deployments.vllm-cpu", None)
 
 
+def test_a_quota_of_the_hardware_bounds_the_replicas(desired: Desired) -> None:
+    rendered = desired("spec.scaling.max_replicas=9", "spec.hardware.0.max_replicas=4")
+    step = plan(rendered, None)
+    assert step.max_replicas == 4
+    brain = next(entry for entry in rendered["deployments"] if entry["name"] == "Brain")
+    assert brain["user_config"]["limits"]["max_replicas"] == 4
+
+
 def test_planning_changes_neither_side(desired: Desired) -> None:
     wanted, live = desired(), _as_serve_answers(desired(version=4))
     before = copy.deepcopy((wanted, live))

@@ -46,5 +46,11 @@ def test_the_cheapest_pool_of_the_market_counts(market: str | None, usd_per_hour
     assert replica_usd_per_hour(hardware, _cluster(H100, SPOT)) == usd_per_hour
 
 
+def test_a_price_of_its_own_comes_before_every_pool() -> None:
+    hardware = Hardware.model_validate({"accelerator": "H100", "price": "$5/h"})
+    assert replica_usd_per_hour(hardware, _cluster(H100, SPOT)) == 5.0
+    assert replica_usd_per_hour(hardware, None) == 5.0
+
+
 def test_without_a_declared_cluster_nothing_has_a_price() -> None:
     assert replica_usd_per_hour(Hardware(accelerator="CPU"), None) is None

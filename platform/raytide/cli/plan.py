@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
 from raytide.cli.options import Address, AsJson, ClusterFile, Overrides, ServiceFile, Timeout
 from raytide.cli.progress import Line
-from raytide.core.spec import Service, read_as
+from raytide.core.spec import Service, marks_of, read_as
 from raytide.operator import apply as operator
 from raytide.operator.plan.diff import Plan, Verb
+from raytide.operator.plan.runnable import require_runnable
 from raytide.operator.site import Site, site
 
 _SAYS = {
@@ -57,7 +59,7 @@ def render(file: ServiceFile, set_: Overrides = None, address: Address = None, c
     from ruamel.yaml import YAML
 
     where = site(address, cluster)
-    desired = operator.desired(read_as(Service, file, tuple(set_ or ())), where)
+    desired = operator.desired(_runnable(file, set_), where)
     config = {"proxy_location": "EveryNode", "http_options": where.http.model_dump(), "applications": [desired]}
     YAML(typ="safe", pure=True).dump(config, sys.stdout)
 
@@ -76,4 +78,11 @@ def _price(step: Plan) -> str:
 
 
 def _prepare(file: ServiceFile, overrides: Overrides, where: Site) -> Plan:
-    return operator.prepare(read_as(Service, file, tuple(overrides or ())), where)
+    return operator.prepare(_runnable(file, overrides), where)
+
+
+def _runnable(file: Path, overrides: Overrides) -> Service:
+    given = tuple(overrides or ())
+    service = read_as(Service, file, given)
+    require_runnable(service, marks_of(file, given))
+    return service

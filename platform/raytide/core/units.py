@@ -14,7 +14,9 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 # Not \d, which is ASCII in JSON Schema and any script in Python; 15 digits are what a float holds exactly.
 _NUMBER: Final = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
-_SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# What one token adds to an iteration is tens of nanoseconds, and measurements are written with exponents.
+_DURATION_NUMBER: Final = r"([0-9]{1,15}(?:\.[0-9]{1,15})?(?:e-?[0-9]{1,2})?)"
+_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {
     "B": 1,
     "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -22,7 +24,7 @@ _BYTES: Final = {
 }  # fmt: skip
 _COUNT: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
-DURATION_PATTERN: Final = rf"^{_NUMBER}(us|ms|s|m|h|d)$"
+DURATION_PATTERN: Final = rf"^{_DURATION_NUMBER}(ns|us|ms|s|m|h|d)$"
 SIZE_PATTERN: Final = rf"^{_NUMBER}(B|[kMGT]B|[KMGT]iB)$"
 _PERCENT_PATTERN: Final = r"^(100(?:\.0{1,15})?|[0-9]{1,2}(?:\.[0-9]{1,15})?)%$"
 _PRICE_PATTERN: Final = rf"^\${_NUMBER}/h$"
@@ -30,7 +32,7 @@ _COUNT_PATTERN: Final = rf"^{_NUMBER}([kMG]?)$"
 
 
 def parse_duration_s(value: object) -> float:
-    """Seconds from `500ms`, `10s`, `5m`, `2h`."""
+    """Seconds from `500ms`, `10s`, `5m`, `2h`; and from `79ns` or `7.9e-5ms`, which are the same."""
     number, unit = _parts(value, DURATION_PATTERN, "a duration such as 500ms, 10s, 5m or 2h")
     return number * _SECONDS[unit]
 

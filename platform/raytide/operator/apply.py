@@ -14,6 +14,7 @@ from raytide.operator.model import resolve
 from raytide.operator.plan.desired import application
 from raytide.operator.plan.diff import Plan, Verb, plan
 from raytide.operator.plan.price import replica_usd_per_hour
+from raytide.operator.plan.runnable import nowhere, require_runnable
 from raytide.operator.site import Site
 
 POLL_S = 1.0
@@ -37,7 +38,9 @@ def desired(service: Service, site: Site) -> dict[str, Any]:
 
     Raises:
         RaytideError: the model is missing, or a budget has no prices to be kept with.
+        SpecError: it declares what only the simulator runs.
     """
+    require_runnable(service, nowhere(service))
     usd_per_hour = replica_usd_per_hour(service.spec.hardware[0], site.cluster)
     if service.spec.budget and usd_per_hour is None:
         raise RaytideError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -16,6 +16,7 @@ from raytide.core.spec.cluster import Cluster
 from raytide.core.spec.expect import one_of
 from raytide.core.spec.explain import explain, found
 from raytide.core.spec.job import Job
+from raytide.core.spec.mark import KeyPath, Mark
 from raytide.core.spec.overrides import overridden
 from raytide.core.spec.schema import schema_of
 from raytide.core.spec.service import Service
@@ -47,6 +48,11 @@ def read(path: Path, overrides: tuple[str, ...] = ()) -> Cluster | Service | Job
 def read_as(kind: type[_Kind], path: Path, overrides: tuple[str, ...] = ()) -> _Kind:
     """The document of one kind that a file declares; a file of another kind is a SpecError as in `read`."""
     return document_of(_source(path, overrides), (kind,))
+
+
+def marks_of(path: Path, overrides: tuple[str, ...] = ()) -> Callable[[KeyPath], Mark]:
+    """Where each key of a file stands, for findings that only its use brings up; arguments and errors as in `read`."""
+    return _source(path, overrides).mark
 
 
 def document_of(source: Source, kinds: Iterable[type[_Kind]]) -> _Kind:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from raytide.core.spec.base import Document, Strict
 from raytide.core.spec.cluster import Accelerator, Market
-from raytide.core.units import Bytes, Fraction, Seconds
+from raytide.core.units import Bytes, Count, Fraction, Seconds, UsdPerHour
 
 
 class Model(Strict):
@@ -29,6 +29,38 @@ class Engine(Strict):
     """vLLM engine arguments with underscores, as `max_model_len: 4096`."""
 
 
+def _above_zero(value: float) -> float:
+    if value <= 0:  # rates and capacities are quotients by these
+        raise ValueError("a value above zero")
+    return value
+
+
+_AboveZero = AfterValidator(_above_zero)
+
+
+class IterationTime(Strict):
+    """What one iteration of the engine takes, term by term."""
+
+    base: Annotated[Seconds, _AboveZero]
+    """An iteration with nothing in it: mostly the weights' way through memory."""
+    per_sequence: Seconds = 0.0
+    """Added by each sequence that decodes."""
+    per_root_sequence: Seconds = 0.0
+    """Added times the square root of the number of sequences: the curvature of expert routing."""
+    per_kv_token: Seconds = 0.0
+    """Added by each token that the sequences hold in the KV cache, as `79ns` or `7.9e-5ms`."""
+    per_prefill_token: Annotated[Seconds, _AboveZero]
+    """Added by each prompt token that the iteration computes."""
+
+
+class Performance(Strict):
+    """What one replica can do, where it is known before one has run."""
+
+    iteration: IterationTime
+    kv_capacity_tokens: Annotated[Count, _AboveZero]
+    """Tokens of KV cache that fit beside the weights, over all accelerators of a replica."""
+
+
 class Hardware(Strict):
     """One way to run a replica."""
 
@@ -41,6 +73,14 @@ class Hardware(Strict):
     """Memory that Ray reserves for a replica; not reserved where unset."""
     market: Market | None = None
     """Only nodes of this market, where set."""
+    price: UsdPerHour | None = None
+    """What one replica costs for an hour; where unset, its share of the cheapest declared pool that fits."""
+    cold_start: Seconds | None = None
+    """From the decision for a replica to its first request, where it is known before one has started."""
+    max_replicas: int | None = Field(default=None, ge=1)
+    """Most replicas on this hardware, as a quota allows; only `scaling.max_replicas` bounds them where unset."""
+    performance: Performance | None = None
+    """For `raytide simulate` and `whatif`; a running replica measures itself."""
 
 
 class Quantiles(Strict):
@@ -81,22 +121,17 @@ class Budget(Strict):
     max_usd_per_hour: float = Field(gt=0)
 
 
-def _above_zero(value: float) -> float:
-    if value <= 0:  # the policy divides by them
-        raise ValueError("a value above zero")
-    return value
-
-
 class Scaling(Strict):
     """Bounds of the number of replicas, and how the autoscaler watches."""
 
-    min_replicas: int = Field(default=1, ge=1)
+    min_replicas: int = Field(default=1, ge=0)
+    """0 lets an idle service stop; `raytide apply` takes 1 or more in this version."""
     max_replicas: int = Field(default=1, ge=1)
-    interval: Annotated[Seconds, AfterValidator(_above_zero)] = 2.0
+    interval: Annotated[Seconds, _AboveZero] = 2.0
     """Time between two decisions."""
-    window: Annotated[Seconds, AfterValidator(_above_zero)] = 20.0
+    window: Annotated[Seconds, _AboveZero] = 20.0
     """How far back demand is averaged: long enough to count requests, short against a replica's start."""
-    utilisation: Annotated[Fraction, AfterValidator(_above_zero)] = 0.7
+    utilisation: Annotated[Fraction, _AboveZero] = 0.7
     """Share of the measured capacity that demand may fill; the rest absorbs bursts within a window."""
     scale_down_after: Seconds = 120.0
     """Demand must allow fewer replicas for this long before one is stopped."""
@@ -118,11 +153,25 @@ class ServiceSpec(Strict):
     engine: Engine = Engine()
     route: str = Field(default="/", pattern=r"^/[\w/-]*$")
     """Where Serve's HTTP port answers for this service: `<route>/v1/...`; unique on a cluster."""
-    hardware: tuple[Hardware, ...] = Field(min_length=1, max_length=1)
-    """Alternatives, one variant each; this version runs exactly one."""
+    hardware: tuple[Hardware, ...] = Field(min_length=1)
+    """Alternatives, one variant each; `raytide simulate` and `whatif` mix them, `apply` takes one in this version."""
     objectives: Objectives
     budget: Budget | None = None
     scaling: Scaling = Scaling()
+
+    @model_validator(mode="after")
+    def _variants_differ(self) -> Self:
+        variants = {(way.accelerator, way.tensor_parallel, way.market) for way in self.hardware}
+        if len(variants) < len(self.hardware):
+            raise ValueError("hardware entries that differ in accelerator, tensor_parallel or market")
+        return self
+
+    @model_validator(mode="after")
+    def _quotas_hold_the_minimum(self) -> Self:
+        quota = sum(way.max_replicas or self.scaling.min_replicas for way in self.hardware)
+        if quota < self.scaling.min_replicas:
+            raise ValueError(f"hardware with max_replicas of at least {self.scaling.min_replicas} together")
+        return self
 
 
 class Service(Document):

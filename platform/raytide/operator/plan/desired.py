@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raytide.autoscaling.live.follow import BRAIN
-from raytide.autoscaling.policy import Bound, Limits
+from raytide.autoscaling.live.sizing import Bound, Limits
 from raytide.core.spec.service import Hardware, Quantiles, Service, ServiceSpec
 from raytide.services.settings import EngineSettings, RevisionSettings
 
@@ -69,12 +69,17 @@ def limits(spec: ServiceSpec) -> Limits:
         tpot=_bound(spec.objectives.tpot),
         attainment=spec.objectives.attainment,
         min_replicas=spec.scaling.min_replicas,
-        max_replicas=spec.scaling.max_replicas,
+        max_replicas=_most_replicas(spec),
         max_usd_per_hour=spec.budget.max_usd_per_hour if spec.budget else None,
         utilisation=spec.scaling.utilisation,
         window_s=spec.scaling.window,
         scale_down_after_s=spec.scaling.scale_down_after,
     )
+
+
+def _most_replicas(spec: ServiceSpec) -> int:
+    quota = spec.hardware[0].max_replicas
+    return min(spec.scaling.max_replicas, quota or spec.scaling.max_replicas)
 
 
 def _bound(quantiles: Quantiles) -> Bound:
@@ -133,7 +138,7 @@ def _replicas(variant: str, spec: ServiceSpec) -> dict[str, Any]:
         "max_ongoing_requests": max_num_seqs * ONGOING_PER_SEQUENCE,
         "max_queued_requests": QUEUED_REQUESTS,
         "graceful_shutdown_timeout_s": DRAIN_S,
-        "autoscaling_config": _autoscaling(spec.scaling.min_replicas, spec.scaling.max_replicas),
+        "autoscaling_config": _autoscaling(spec.scaling.min_replicas, _most_replicas(spec)),
     }
 
 

@@ -1,4 +1,4 @@
-"""What one replica costs for an hour, from the prices of the declared pools."""
+"""What one replica costs for an hour, as declared or from the prices of the declared pools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from raytide.core.spec.service import Hardware
 
 
 def replica_usd_per_hour(hardware: Hardware, cluster: Cluster | None) -> float | None:
-    """The cheapest pool's price for the share of a node that a replica takes; None where no declared pool fits it."""
+    """Its own price, else the cheapest pool's for the share of a node that a replica takes; None where no pool fits."""
+    if hardware.price is not None:
+        return hardware.price
     pools = cluster.spec.pools if cluster else ()
     return min((_share(hardware, pool) * pool.price for pool in pools if _fits(hardware, pool)), default=None)
 
