@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from raytide.autoscaling.capacity import Capacity, CapacityPoint
-from raytide.autoscaling.observation import ReplicaReport, Traffic, VariantView
-from raytide.autoscaling.policy import Bound, Limits
+from raytide.autoscaling.live.reports import ReplicaReport, Traffic, VariantView
+from raytide.autoscaling.live.sizing import Bound, Limits
 
 
 @pytest.fixture(scope="session")

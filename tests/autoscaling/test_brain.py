@@ -11,8 +11,9 @@ import pytest
 
 from raytide.autoscaling.live.brain import Brain, BrainSettings
 from raytide.autoscaling.live.follow import AGE, TARGET
-from raytide.autoscaling.observation import Fleet, Missing, ReplicaReport, RequestSample
-from raytide.autoscaling.policy import Limits
+from raytide.autoscaling.live.reports import Fleet, ReplicaReport, RequestSample
+from raytide.autoscaling.live.sizing import Limits
+from raytide.autoscaling.missing import Missing
 
 PATIENCE_S = 5.0
 

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytide.autoscaling.capacity import Capacity
-from raytide.autoscaling.observation import (
+from raytide.autoscaling.live.reports import (
     Fleet,
-    Missing,
     ReplicaReport,
     RequestSample,
     Traffic,
@@ -17,6 +16,7 @@ from raytide.autoscaling.observation import (
     observe,
     quantile,
 )
+from raytide.autoscaling.missing import Missing
 
 FLEET = Fleet(variant="v", num_ready=2, num_starting=1, num_stopping=1, target=3)
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytide.autoscaling.capacity import Capacity, CapacityPoint
-from raytide.autoscaling.decision import Decision, Need, State
-from raytide.autoscaling.observation import Missing, Observation, RequestSample, Traffic, VariantView
-from raytide.autoscaling.policy import Bound, Limits, decide, resume
+from raytide.autoscaling.live.decided import Decision, Need, State
+from raytide.autoscaling.live.reports import Observation, RequestSample, Traffic, VariantView
+from raytide.autoscaling.live.sizing import Bound, Limits, decide, resume
+from raytide.autoscaling.missing import Missing
 
 NOW_S = 10_000.0
 RATES = st.floats(0, 1e4)

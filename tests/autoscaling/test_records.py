@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raytide.autoscaling import journal
-from raytide.autoscaling.decision import Decision, Reason, Rule, State, VariantDecision
+from raytide.autoscaling.live import journal
+from raytide.autoscaling.live.decided import Decision, Reason, Rule, State, VariantDecision
 from raytide.autoscaling.live.ledger import KEPT_RECORDS, Ledger
+from raytide.autoscaling.live.reports import Observation, RequestSample, Traffic, VariantView
+from raytide.autoscaling.live.sizing import Limits
 from raytide.autoscaling.live.summary import summarise
-from raytide.autoscaling.observation import Missing, Observation, RequestSample, Traffic, VariantView
-from raytide.autoscaling.policy import Limits
+from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.spend import Spend
 
 STAYS = VariantDecision(

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from raytide.autoscaling.decision import Need, Rule, State, VariantDecision
-from raytide.autoscaling.observation import Missing, Observation, RequestSample, Traffic, VariantView
-from raytide.autoscaling.policy import MIN_SAMPLES, Limits, decide, resume
+from raytide.autoscaling.live.decided import Need, Rule, State, VariantDecision
+from raytide.autoscaling.live.reports import Observation, RequestSample, Traffic, VariantView
+from raytide.autoscaling.live.sizing import MIN_SAMPLES, Limits, decide, resume
+from raytide.autoscaling.missing import Missing
 
 NOW_S = 1000.0
 SLOW = RequestSample(prompt_tokens=100, output_tokens=80, ttft_s=0.9, tpot_s=0.01)

@@ -11,8 +11,8 @@ from ray.serve.autoscaling_policy import _apply_app_level_autoscaling_config
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
 from raytide.autoscaling.live.follow import AGE, BRAIN, TARGET, follow
+from raytide.autoscaling.live.reports import Fleet, ReplicaReport
 from raytide.autoscaling.live.watch import ReportWindow, fleets
-from raytide.autoscaling.observation import Fleet, ReplicaReport
 
 NOW_S = 100.0
 REPLICAS, THE_BRAIN = (DeploymentID(name=name, app_name="chat") for name in ("vllm-cpu", BRAIN))

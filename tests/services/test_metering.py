@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from raytide.autoscaling.capacity import Capacity
-from raytide.autoscaling.observation import ReplicaReport, RequestSample
+from raytide.autoscaling.live.reports import ReplicaReport, RequestSample
 from raytide.services.engines.meter import ReplicaMeter
 
 SAMPLE = RequestSample(prompt_tokens=10, output_tokens=5, ttft_s=0.1, tpot_s=0.01)

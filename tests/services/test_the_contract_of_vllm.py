@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from raytide.autoscaling.capacity import Capacity
-from raytide.autoscaling.observation import RequestSample
+from raytide.autoscaling.live.reports import RequestSample
 from raytide.core.errors import RaytideError
 from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.settings import EngineSettings

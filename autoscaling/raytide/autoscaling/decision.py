@@ -1,24 +1,37 @@
-"""What the autoscaler wants and why. Reasons are data: the journal, the status and the demo print the same facts."""
+"""What the autoscaler wants and why. Reasons are data: journal, status and explanations print the same facts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Protocol
+
+from raytide.autoscaling.observation import Observation
+from raytide.autoscaling.terms import Terms
 
 
 class Rule(StrEnum):
-    """The rule that set a target: the binding constraint."""
+    """The rule that set a target."""
 
     DEMAND = "demand"
-    """Demand over the measured capacity of a replica."""
+    """What is forecast needs this many."""
+    BACKLOG = "backlog"
+    """Requests that wait already need more than the forecast."""
     OBJECTIVE = "objective"
-    """Requests missed the objective although demand seemed covered: one replica more."""
+    """The objective was missed although the prediction said otherwise."""
+    PRICE = "price"
+    """Another mix costs less."""
+    STABILISED = "stabilised"
+    """Fewer would do, but not for long enough to be worth a restart."""
+    IN_FLIGHT = "in-flight"
+    """Work in the batches needs this many."""
     MIN_REPLICAS = "min-replicas"
     MAX_REPLICAS = "max-replicas"
+    QUOTA = "quota"
     BUDGET = "budget"
-    STABILISED = "stabilised"
-    """Fewer would do, but not yet for long enough."""
+    UNAVAILABLE = "unavailable"
+    """Capacity of this kind cannot be had at present."""
     HELD = "held"
     """Something needed for the decision is missing, so the target stays."""
 
@@ -33,21 +46,6 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """How many replicas were needed at one moment, before stabilising."""
-
-    at_s: float
-    replicas: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What a decision must remember for the next one: per variant, the needs of the stabilisation window."""
-
-    needs: Mapping[str, tuple[Need, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantDecision:
     """The wanted number of replicas of one variant."""
 
@@ -56,8 +54,6 @@ class VariantDecision:
     previous: int
     reasons: tuple[Reason, ...]
     """In the order in which they applied; the last one is the binding constraint."""
-    usd_per_hour: float | None
-    """What the target costs; None where the price is missing."""
 
     @property
     def binding(self) -> Reason:
@@ -67,13 +63,32 @@ class VariantDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Targets for every variant at one moment, and what to remember."""
+    """Targets for every variant at one moment, and what to remember for the next."""
 
     at_s: float
     variants: tuple[VariantDecision, ...]
-    state: State
+    state: Any
+    """Frozen; of the policy's own type."""
 
     @property
     def changes(self) -> tuple[VariantDecision, ...]:
-        """The variants whose target differs from what Serve runs at present."""
+        """The variants whose target differs from what is wanted at present."""
         return tuple(variant for variant in self.variants if variant.target != variant.previous)
+
+
+class Policy(Protocol):
+    """Sizes a service: ours, and every peer's that it is compared with. Pure: no clock, no I/O, never raises."""
+
+    @property
+    def name(self) -> str:
+        """As in the league table."""
+
+    @property
+    def interval_s(self) -> float:
+        """Time between two decisions."""
+
+    def begin(self, observation: Observation, terms: Terms) -> Any:
+        """The state of a policy that starts beside whatever runs already."""
+
+    def decide(self, observation: Observation, terms: Terms, state: Any, now_s: float) -> Decision:
+        """The target of every variant, with reasons, and the state for the next call."""

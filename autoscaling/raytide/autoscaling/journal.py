@@ -1,38 +1,152 @@
-"""A decision as one line of JSON: what the journal file holds, `raytide status` shows and a reader can follow."""
+"""The journal of decisions: one line of JSON each, with everything that is needed to decide it again.
+
+A header line says under which terms and settings the decisions after it were made; each of them repeats the digest of
+the terms. Replay starts where a policy began and must come to the same decisions and the same states, bit for bit.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
 
-from raytide.autoscaling.decision import Decision, Reason, VariantDecision
+from raytide.autoscaling.codec import Undecodable, plain, typed
+from raytide.autoscaling.decision import Decision, VariantDecision
+from raytide.autoscaling.digest import digest
+from raytide.autoscaling.observation import Observation
+from raytide.autoscaling.policy import Raytide, Settings
+from raytide.autoscaling.terms import Terms
+from raytide.core.errors import RaytideError
+
+VERSION: Final = 1
 
 
-def record(decision: Decision) -> list[dict[str, Any]]:
-    """One plain record per variant, with every number that the decision rests on."""
-    return [_variant_record(decision.at_s, variant) for variant in decision.variants]
+class JournalUnreadable(RaytideError):
+    """A line of a journal that says nothing, with its number and what to do."""
 
 
-def line(entry: dict[str, Any]) -> str:
-    """The record as one JSON line, keys in a fixed order."""
-    return json.dumps(entry, sort_keys=True, separators=(",", ":")) + "\n"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One decision, and everything that it came from."""
+
+    policy: Raytide
+    """With its settings."""
+    terms: Terms
+    begins: bool
+    """Whether the policy began with this observation, and knew nothing before."""
+    observation: Observation
+    decision: Decision
+    """Without its state."""
+    state: str
+    """The digest of what was known after the decision."""
 
 
-def _variant_record(at_s: float, variant: VariantDecision) -> dict[str, Any]:
+def entered(
+    policy: Raytide, terms: Terms, observation: Observation, decision: Decision, *, begins: bool = False
+) -> Entry:
+    """The entry of a decision as the policy returned it."""
+    bare = Decision(at_s=decision.at_s, variants=decision.variants, state=None)
+    return Entry(
+        policy=policy,
+        terms=terms,
+        begins=begins,
+        observation=observation,
+        decision=bare,
+        state=digest(decision.state),
+    )
+
+
+def write(entries: Iterable[Entry]) -> Iterator[str]:
+    """The lines of a journal; a header comes first, and again wherever terms or settings change."""
+    under: tuple[Raytide, Terms] | None = None
+    for entry in entries:
+        if under != (entry.policy, entry.terms):
+            under = (entry.policy, entry.terms)
+            yield _line({"header": _header(entry)})
+        yield _line({"decision": _decided(entry)})
+
+
+def read(lines: Iterable[str]) -> Iterator[Entry]:
+    """The entries of a journal, in order; raises `JournalUnreadable` at the first line that is none."""
+    header: dict[str, Any] | None = None
+    for number, line in enumerate(lines, start=1):
+        try:
+            data = json.loads(line)
+            if "header" in data:
+                header = _read_header(data["header"])
+            else:
+                yield _entry(data["decision"], header)
+        except (ValueError, KeyError, TypeError) as error:
+            why = f"line {number} of the journal cannot be read: {_said(error)}"
+            raise JournalUnreadable(f"{why}; replay the lines before it") from error
+
+
+def replay(lines: Iterable[str]) -> Iterator[tuple[Entry, Entry]]:
+    """Every recorded decision beside what the same policy decides now: equal in every bit, or the code has changed.
+
+    Decisions before the first beginning are passed over: what was known then is not in the journal.
+    """
+    state: Any = None
+    for recorded in read(lines):
+        policy, seen = recorded.policy, recorded.observation
+        state = policy.begin(seen, recorded.terms) if recorded.begins else state
+        if state is not None:
+            decision = policy.decide(seen, recorded.terms, state, recorded.decision.at_s)
+            state = decision.state
+            yield recorded, entered(policy, recorded.terms, seen, decision, begins=recorded.begins)
+
+
+def _header(entry: Entry) -> dict[str, Any]:
     return {
-        "at_s": round(at_s, 3),
-        "variant": variant.variant,
-        "previous": variant.previous,
-        "target": variant.target,
-        "rule": str(variant.binding.rule),
-        "usd_per_hour": variant.usd_per_hour,
-        "reasons": [_reason_record(reason) for reason in variant.reasons],
+        "version": VERSION,
+        "policy": entry.policy.name,
+        "interval_s": entry.policy.interval_s,
+        "settings": plain(entry.policy.settings),
+        "terms": plain(entry.terms),
     }
 
 
-def _reason_record(reason: Reason) -> dict[str, Any]:
+def _decided(entry: Entry) -> dict[str, Any]:
     return {
-        "rule": str(reason.rule),
-        "says": reason.says,
-        "facts": {k: round(v, 4) for k, v in reason.facts.items()},
+        "version": VERSION,
+        "policy": entry.policy.name,
+        "settings": plain(entry.policy.settings),
+        "terms": digest(entry.terms),
+        "begins": entry.begins,
+        "at_s": entry.decision.at_s,
+        "observation": plain(entry.observation, compact=True),
+        "variants": plain(entry.decision.variants),
+        "state": entry.state,
     }
+
+
+def _read_header(data: dict[str, Any]) -> dict[str, Any]:
+    if data["version"] != VERSION:
+        raise Undecodable(f"it is of version {data['version']}, this program reads {VERSION}")
+    settings = typed(Settings, data["settings"])
+    policy = Raytide(settings=settings, name=data["policy"], interval_s=data["interval_s"])
+    terms = typed(Terms, data["terms"])
+    return {"policy": policy, "terms": terms, "digest": digest(terms), "settings": data["settings"]}
+
+
+def _entry(data: dict[str, Any], header: dict[str, Any] | None) -> Entry:
+    if header is None or (data["terms"], data["settings"]) != (header["digest"], header["settings"]):
+        raise Undecodable("no header before it has its terms and settings")
+    variants = typed(tuple[VariantDecision, ...], data["variants"])
+    return Entry(
+        policy=header["policy"],
+        terms=header["terms"],
+        begins=data["begins"],
+        observation=typed(Observation, data["observation"]),
+        decision=Decision(at_s=data["at_s"], variants=variants, state=None),
+        state=data["state"],
+    )
+
+
+def _line(data: dict[str, Any]) -> str:
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _said(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)

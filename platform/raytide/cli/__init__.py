@@ -18,6 +18,13 @@ COMMANDS: Final = {
     "render": ("raytide.cli.plan:render", "Print the Serve config of a service, for `serve deploy`."),
     "status": ("raytide.cli.status:status", "Show services, replicas, traffic, spend and scaling decisions."),
     "delete": ("raytide.cli.status:delete", "End a service; the others stay."),
+    "estimate": (
+        "raytide.cli.estimate:estimate",
+        "Estimate memory, latency, accelerators and cost, with the arithmetic shown.",
+    ),
+    "simulate": ("raytide.cli.simulate:simulate", "Play a trace against an autoscaling policy, and score it."),
+    "compare": ("raytide.cli.compare:compare", "Compare autoscaling policies on traces, beside the cheapest plan."),
+    "whatif": ("raytide.cli.whatif:whatif", "What other hardware, prices, objectives or traffic would cost."),
     "local": ("raytide.cli.local:app", "Start or end a Ray cluster of one node on this machine."),
     "demo": ("raytide.cli.demo:demo", "From a corpus to a served, autoscaled model, on this machine."),
     "models": ("raytide.cli.models:app", "List and promote registered models."),

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raytide.autoscaling.decision import Decision, State
+from raytide.autoscaling.live.decided import Decision, State
 from raytide.autoscaling.live.follow import AGE, TARGET
 from raytide.autoscaling.live.ledger import Ledger
+from raytide.autoscaling.live.reports import Fleet, Observation, ReplicaReport, observe
+from raytide.autoscaling.live.sizing import Limits, decide, resume
 from raytide.autoscaling.live.summary import summarise
 from raytide.autoscaling.live.watch import ReportWindow, fleets
-from raytide.autoscaling.observation import Fleet, Missing, Observation, ReplicaReport, observe
-from raytide.autoscaling.policy import Limits, decide, resume
+from raytide.autoscaling.missing import Missing
 
 _log = logging.getLogger("ray.serve")
 

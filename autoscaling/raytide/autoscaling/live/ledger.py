@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from raytide.autoscaling import journal
-from raytide.autoscaling.attainment import Attainment
-from raytide.autoscaling.decision import Decision
-from raytide.autoscaling.observation import Missing, Observation
-from raytide.autoscaling.policy import Limits, shortfall
+from raytide.autoscaling.live import journal
+from raytide.autoscaling.live.attainment import Attainment
+from raytide.autoscaling.live.decided import Decision
+from raytide.autoscaling.live.reports import Observation
+from raytide.autoscaling.live.sizing import Limits, shortfall
+from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.spend import Spend
 
 KEPT_RECORDS = 500

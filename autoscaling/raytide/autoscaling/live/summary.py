@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from raytide.autoscaling.live.ledger import Ledger
-from raytide.autoscaling.observation import Missing, Observation, Traffic, VariantView, quantile
-from raytide.autoscaling.policy import Limits
+from raytide.autoscaling.live.reports import Observation, Traffic, VariantView, quantile
+from raytide.autoscaling.live.sizing import Limits
+from raytide.autoscaling.missing import Missing
 
 
 def summarise(limits: Limits, observation: Observation | None, ledger: Ledger) -> dict[str, Any]:

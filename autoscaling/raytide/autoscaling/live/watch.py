@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from raytide.autoscaling.observation import Fleet, ReplicaReport
+from raytide.autoscaling.live.reports import Fleet, ReplicaReport
 
 
 class ReportWindow:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raytide.autoscaling.observation import Missing, quantile
+from raytide.autoscaling.live.reports import quantile
+from raytide.autoscaling.missing import Missing
 from raytide.cli.demo.burst import Burst
 from raytide.cli.status import attained, decision_line
 from raytide.core.units import format_bytes

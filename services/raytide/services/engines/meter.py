@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raytide.autoscaling.capacity import Capacity
-from raytide.autoscaling.observation import ReplicaReport, RequestSample
+from raytide.autoscaling.live.reports import ReplicaReport, RequestSample
 
 
 class ReplicaMeter:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vllm.v1.metrics.loggers import StatLoggerBase
 
-from raytide.autoscaling.observation import RequestSample
+from raytide.autoscaling.live.reports import RequestSample
 from raytide.services.engines.meter import ReplicaMeter
 
 

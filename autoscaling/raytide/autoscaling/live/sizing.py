@@ -19,15 +19,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raytide.autoscaling.capacity import Capacity, CapacityPoint, busy_s_per_request
-from raytide.autoscaling.decision import Decision, Need, Reason, Rule, State, VariantDecision
-from raytide.autoscaling.observation import (
-    Missing,
+from raytide.autoscaling.live.decided import Decision, Need, Reason, Rule, State, VariantDecision
+from raytide.autoscaling.live.reports import (
     Observation,
     RequestSample,
     Traffic,
     VariantView,
     quantile,
 )
+from raytide.autoscaling.missing import Missing
 
 MIN_SAMPLES = 20
 """Finished requests below which a missed objective is noise: 1 miss of 20 is 95 % attainment."""

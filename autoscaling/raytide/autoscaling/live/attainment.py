@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raytide.autoscaling.observation import Missing
+from raytide.autoscaling.missing import Missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""What will be asked of the replicas when one that is ordered now is ready: quantiles, and their measured coverage."""

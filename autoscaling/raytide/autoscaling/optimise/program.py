@@ -1,0 +1,108 @@
+"""Linear and integer programs, solved by HiGHS on one thread: same input, same answer.
+
+Limits count nodes, never seconds, so a busy machine decides as an idle one does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """Constraints `least ≤ A·x ≤ most` with A sparse, row by row."""
+
+    starts: NDArray[np.int32]
+    """Where each row begins in `columns`, and the length of that; shape (rows + 1,)."""
+    columns: NDArray[np.int32]
+    values: Floats
+    least: Floats
+    most: Floats
+
+    @classmethod
+    def of_dense(cls, matrix: Floats, least: Floats) -> Rows:
+        """The rows `matrix·x ≥ least`."""
+        num_rows, num_columns = matrix.shape
+        return cls(
+            starts=np.arange(num_rows + 1, dtype=np.int32) * np.int32(num_columns),
+            columns=np.tile(np.arange(num_columns, dtype=np.int32), num_rows),
+            values=matrix.ravel(),
+            least=least,
+            most=np.full(num_rows, np.inf),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Program:
+    """Minimise `costs·x` under rows and `0 ≤ x ≤ most`."""
+
+    costs: Floats
+    rows: Rows
+    most: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Solution:
+    """A feasible point."""
+
+    x: Floats
+    duals: Floats
+    """Rise of the cost per unit of each row's bound; of the relaxation only, zeros for an integer program."""
+    cost: float
+    bound: float
+    """No feasible point costs less."""
+
+
+def relaxed(program: Program) -> Solution | None:
+    """The optimum where fractions are allowed; None where nothing is feasible."""
+    solver = _solver(program)
+    return _solution(solver, program)
+
+
+def whole(program: Program, integers: NDArray[np.bool_], max_nodes: int, gap: float = 0.0) -> Solution | None:
+    """The best point found with these columns integral, within `gap` or `max_nodes`; None where none was found."""
+    import highspy
+
+    solver = _solver(program)
+    solver.setOptionValue("mip_max_nodes", max_nodes)
+    solver.setOptionValue("mip_rel_gap", gap)
+    solver.setOptionValue("mip_abs_gap", 1e-9)
+    kinds = np.where(integers, int(highspy.HighsVarType.kInteger), int(highspy.HighsVarType.kContinuous))
+    columns = np.arange(integers.size, dtype=np.int32)
+    solver.changeColsIntegrality(integers.size, columns, kinds.astype(np.uint8))
+    return _solution(solver, program)
+
+
+def _solver(program: Program) -> Any:
+    import highspy
+
+    new: Any = highspy.Highs
+    solver = new()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = program.costs.size, program.rows.least.size
+    model.col_cost_, model.col_lower_, model.col_upper_ = program.costs, np.zeros(program.costs.size), program.most
+    model.row_lower_, model.row_upper_ = program.rows.least, program.rows.most
+    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    model.a_matrix_.start_, model.a_matrix_.index_ = program.rows.starts, program.rows.columns
+    model.a_matrix_.value_ = program.rows.values
+    solver.passModel(model)
+    return solver
+
+
+def _solution(solver: Any, program: Program) -> Solution | None:
+    solver.run()
+    info, found = solver.getInfo(), solver.getSolution()
+    if not found.value_valid or info.primal_solution_status != 2:
+        return None
+    duals = np.array(found.row_dual) if found.dual_valid else np.zeros(program.rows.least.size)
+    cost = float(info.objective_function_value)
+    bound = float(info.mip_dual_bound) if not found.dual_valid else cost
+    return Solution(x=np.array(found.col_value), duals=duals, cost=cost, bound=bound)

@@ -1,0 +1,28 @@
+"""What one replica bears: the work per second at which one of its limits is reached."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from raytide.autoscaling.forecast.work import Work, request_work_s
+from raytide.autoscaling.performance.engine import Engine
+from raytide.autoscaling.terms import Objective
+
+_LEAST: Final = 0.02
+"""Even an objective that cannot be met is served: with as many replicas as the bounds allow."""
+_KV_FILLED: Final = 0.95
+
+
+def bearable_work(engine: Engine, work: Work, objective: Objective) -> float:
+    """Work per second of one replica: the smallest of what TPOT, KV cache and batch allow.
+
+    An iteration at utilisation u takes base/(1-u), so the TPOT bound is reached at 1 - base/bound. A batch of
+    n = rate × output × TPOT sequences holds n × (prompt + output/2) tokens: both limits solve for the rate in closed
+    form.
+    """
+    own_s, base_s = request_work_s(work, engine), engine.iteration.base_s
+    by_tpot = 1.0 - base_s / objective.tpot_s
+    room_tokens = _KV_FILLED * engine.kv_capacity_tokens
+    by_kv = room_tokens * own_s / (work.kv_token_steps * base_s + room_tokens * own_s)
+    by_batch = engine.max_num_seqs * own_s / (work.output_tokens * base_s + engine.max_num_seqs * own_s)
+    return max(_LEAST, min(by_tpot, by_kv, by_batch))

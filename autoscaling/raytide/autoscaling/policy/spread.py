@@ -1,0 +1,154 @@
+"""From a size to targets of variants: the cheapest mix that is worth a move, made before what it replaces is broken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from raytide.autoscaling.decision import Reason, Rule
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.observation import VariantView
+from raytide.autoscaling.optimise.breaker import Breaker
+from raytide.autoscaling.optimise.mix import Mix, cheapest_mix
+from raytide.autoscaling.optimise.option import Bounds, Option
+from raytide.autoscaling.optimise.spot import survival
+from raytide.autoscaling.policy.hold import beside
+from raytide.autoscaling.policy.knowledge import Knowledge
+from raytide.autoscaling.policy.supply import Supply
+from raytide.autoscaling.policy.within import Bounded, Targets, within
+from raytide.autoscaling.terms import Terms
+
+_WORTH_A_MOVE: Final = 0.02
+"""A mix that saves less than this share is not worth moving replicas for."""
+
+
+def spread(
+    count: int,
+    supplies: tuple[Supply, ...],
+    others: tuple[VariantView, ...],
+    terms: Terms,
+    known: Knowledge,
+    now_s: float,
+) -> Bounded:
+    """Targets by variant for `count` replicas of the first supply, and the reasons of what bounds them.
+
+    The `others`, of which nothing is known, stay as they are within the bounds.
+    """
+    targets, reasons, dearest = _spread(count, supplies, beside(others, terms), known, now_s)
+    held = {view.name: view.target for view in others}
+    views = (*(supply.view for supply in supplies), *others)
+    bounded, binding = within({**targets, **held}, views, terms, (*dearest, *held))
+    return bounded, (*reasons, *_floored(count, bounded, terms), *binding)
+
+
+def _spread(
+    count: int, supplies: tuple[Supply, ...], terms: Terms, known: Knowledge, now_s: float
+) -> tuple[Targets, tuple[Reason, ...], tuple[str, ...]]:
+    """Targets, their reasons, and the names by what a unit of their work costs, the dearest first."""
+    priced = not any(isinstance(supply.variant.usd_per_hour, Missing) for supply in supplies)
+    options = tuple(_option(supply, known, now_s, priced=priced) for supply in supplies)
+    floor = max(count, terms.min_replicas) if len(options) == 1 else count
+    work = floor * supplies[0].bears
+    targets, reasons = (
+        _mixed(work, options, _bounds(options, terms, priced=priced)) if len(options) > 1 else _alone(floor, options[0])
+    )
+    dearest = sorted(options, key=lambda option: (-_usd_per_work(option), option.variant))
+    return _made_before_broken(targets, supplies, work), reasons, tuple(option.variant for option in dearest)
+
+
+def _option(supply: Supply, known: Knowledge, now_s: float, *, priced: bool) -> Option:
+    """The variant as the optimiser sees it; where any price is missing, GPUs are compared instead of dollars."""
+    variant, view = supply.variant, supply.view
+    price = variant.usd_per_hour
+    max_new = known.breakers.get(variant.name, Breaker()).at(now_s).max_new(view.num_starting)
+    option = Option(
+        variant=variant.name,
+        capacity=supply.bears,
+        usd_per_hour=price if priced and not isinstance(price, Missing) else float(variant.num_gpus),
+        num_ready=view.num_ready,
+        starting_ready_in_s=tuple(max(0.0, supply.cold_start_s - since_s) for since_s in view.starting_for_s),
+        num_draining=view.num_draining,
+        cold_start_s=supply.cold_start_s,
+        max_replicas=variant.max_replicas,
+        spot=variant.spot,
+        preemption_rate_per_hour=known.preempted_per_hour.get(variant.name, 0.0),
+        available=max_new != 0,
+        max_new=max_new,
+        min_billing_s=variant.min_billing_s,
+        num_gpus=variant.num_gpus,
+    )
+    # What a spot replica is expected to still serve when its replacement would be ready.
+    return replace(option, capacity=option.capacity * survival(option, option.cold_start_s)) if option.spot else option
+
+
+def _alone(count: int, option: Option) -> tuple[Targets, tuple[Reason, ...]]:
+    most = option.num_now + (count if option.max_new is None else option.max_new)
+    if count <= most:
+        return {option.variant: count}, ()
+    says = f"{count} wanted, {most} of {option.variant} can be had"
+    return {option.variant: most}, (Reason(rule=Rule.UNAVAILABLE, says=says, facts={"need": most}),)
+
+
+def _mixed(work: float, options: tuple[Option, ...], bounds: Bounds) -> tuple[Targets, tuple[Reason, ...]]:
+    mix = cheapest_mix(options, work, bounds)
+    now = {option.variant: option.num_now for option in options}
+    return (now, ()) if _stays(now, mix, options, work, bounds) else (mix.counts, (_said(mix),))
+
+
+def _bounds(options: tuple[Option, ...], terms: Terms, *, priced: bool) -> Bounds:
+    """The bounds of a mix; what drains leaves the budget to what runs, and only new orders wait until it is gone."""
+    bounds = Bounds(max_replicas=terms.max_replicas, min_replicas=terms.min_replicas)
+    if terms.max_usd_per_hour is None or not priced:
+        return bounds
+    now_usd = sum(option.usd_per_hour * option.num_now for option in options)
+    draining_usd = sum(option.usd_per_hour * option.num_draining for option in options)
+    usd = max(terms.max_usd_per_hour, draining_usd + min(now_usd, terms.max_usd_per_hour))
+    return replace(bounds, max_usd_per_hour=usd)
+
+
+def _stays(now: Targets, mix: Mix, options: tuple[Option, ...], work: float, bounds: Bounds) -> bool:
+    """Whether what runs covers the work within the bounds, for hardly more than the cheapest mix."""
+    covers = sum(option.capacity * now[option.variant] for option in options) >= work > 0
+    now_usd = sum(option.usd_per_hour * now[option.variant] for option in options)
+    quoted = all(option.max_replicas is None or now[option.variant] <= option.max_replicas for option in options)
+    counted = bounds.min_replicas <= sum(now.values()) <= bounds.max_replicas
+    return covers and quoted and counted and now_usd <= (1 + _WORTH_A_MOVE) * mix.usd_per_hour
+
+
+def _said(mix: Mix) -> Reason:
+    words = ", ".join(f"{count} {name}" for name, count in mix.counts.items() if count) or "none"
+    says = f"{words} for ${mix.usd_per_hour:.2f}/h"
+    facts = {"usd_per_hour": mix.usd_per_hour, "uncovered_work": mix.uncovered}
+    if mix.runner_up is not None:
+        says += f"; without the main variant ${mix.runner_up.usd_per_hour:.2f}/h"
+        facts["runner_up_usd_per_hour"] = mix.runner_up.usd_per_hour
+    return Reason(rule=Rule.PRICE, says=says, facts=facts)
+
+
+def _floored(count: int, targets: Targets, terms: Terms) -> tuple[Reason, ...]:
+    total = sum(targets.values())
+    if not count < terms.min_replicas == total:
+        return ()
+    says = f"{count} wanted, at least {total} are declared"
+    return (Reason(rule=Rule.MIN_REPLICAS, says=says, facts={"need": total}),)
+
+
+def _made_before_broken(targets: Targets, supplies: tuple[Supply, ...], work: float) -> Targets:
+    """A variant gives up ready replicas only as far as the ready ones of all variants still cover the work."""
+    if len(supplies) == 1:
+        return targets
+    kept = dict(targets)
+    ready = sum(min(kept[s.variant.name], s.view.num_ready) * s.bears for s in supplies)
+    for supply in supplies:
+        name, view = supply.variant.name, supply.view
+        going = view.num_ready - kept[name]
+        if going > 0 and ready < work:
+            stay = min(going, math.ceil((work - ready) / supply.bears))
+            kept[name] += stay
+            ready += stay * supply.bears
+    return kept
+
+
+def _usd_per_work(option: Option) -> float:
+    return option.usd_per_hour / option.capacity if option.capacity > 0 else math.inf

@@ -1,0 +1,58 @@
+"""The error budget, spent where it buys most: what a replica must be worth to be kept.
+
+At every decision each further replica would save some share of the requests from missing. Over the past hours, order
+all of these by the misses that one replica avoids per second: buying the best until the rest adds up to the error
+budget is the cheapest way to keep the objective, and the value of the last one bought is the price. A replica is worth
+having where it avoids more. So the budget is spent in the hours in which protecting a request costs most, which a
+quantile that is the same at all times cannot do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raytide.autoscaling.forecast.decayed import Decayed
+
+Floats = NDArray[np.float64]
+
+_VALUES: Final = np.geomspace(1e-6, 1e4, 400)
+"""Misses avoided per second by one replica; 6 % between two cells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Worth:
+    """Misses that replicas of the past hours would have avoided, by value."""
+
+    avoided: Decayed
+    arrived: float = 0.0
+
+    def price(self, budget: float) -> float:
+        """The value of the last replica to buy so that a share `budget` of the requests is left to miss."""
+        left = np.cumsum(self.avoided.weights)
+        cell = int(np.searchsorted(left, budget * self.arrived))
+        return float(self.avoided.grid[min(cell, len(left) - 1)])
+
+    def after(self, elapsed_s: float, missing: Floats, requests_per_s: float) -> Worth:
+        """With one decision more: `missing` is the share that would miss with 0, 1, 2, … replicas."""
+        values = requests_per_s * (missing[:-1] - missing[1:])
+        values = values[values > _VALUES[0]]
+        kept = 0.5 ** (elapsed_s / self.avoided.half_life_s)
+        return replace(
+            self,
+            avoided=self.avoided.after(elapsed_s, values, values * elapsed_s),
+            arrived=self.arrived * kept + requests_per_s * elapsed_s,
+        )
+
+
+def nothing_learnt(half_life_s: float) -> Worth:
+    """Before the first decision."""
+    return Worth(avoided=Decayed.on(_VALUES, half_life_s))
+
+
+def worth_having(missing: Floats, requests_per_s: float, price: float) -> int:
+    """The number of replicas at which one more is not worth its price."""
+    return int(np.argmin(price * np.arange(len(missing)) + requests_per_s * missing))
