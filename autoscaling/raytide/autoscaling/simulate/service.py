@@ -1,0 +1,116 @@
+"""From a declared service to the terms of the simulator, or every reason why it cannot run as declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from raytide.autoscaling.missing import Missing as Unpriced
+from raytide.autoscaling.simulate.engines import engine_of
+from raytide.autoscaling.terms import Objective, Terms, Variant
+from raytide.core.catalog import Catalog, CatalogError, Missing
+from raytide.core.errors import Finding, SpecError
+from raytide.core.spec.mark import KeyPath, Mark
+from raytide.core.spec.service import Hardware, Service
+
+COLD_START_S: Final = 120.0
+"""Where a service declares none: about what weights of 60 GB take from a disk on a node that is there."""
+
+Marks = Callable[[KeyPath], Mark]
+
+
+def terms_of(service: Service, catalog: Catalog, mark: Marks | None = None) -> Terms:
+    """The terms with one variant for each hardware entry; `mark` is where a key of the service stands.
+
+    Raises:
+        SpecError: no performance data, no price, a model that does not fit, or a budget below what must run.
+    """
+    mark = mark or (lambda _: Mark(f"service {service.metadata.name}"))
+    entries = [_entry(service, index, catalog, mark) for index in range(len(service.spec.hardware))]
+    findings = tuple(entry for entry in entries if isinstance(entry, Finding))
+    variants = tuple(entry for entry in entries if isinstance(entry, Variant))
+    findings = findings or tuple(_over_budget(service, variants, mark))
+    if findings:
+        raise SpecError(findings)
+    scaling, budget = service.spec.scaling, service.spec.budget
+    return Terms(
+        objective=objective_of(service),
+        variants=variants,
+        min_replicas=scaling.min_replicas,
+        max_replicas=scaling.max_replicas,
+        max_usd_per_hour=None if budget is None else budget.max_usd_per_hour,
+    )
+
+
+def objective_of(service: Service) -> Objective:
+    """The bounds of the highest quantiles that are set, and the attainment."""
+    objectives = service.spec.objectives
+    return Objective(
+        ttft_s=objectives.ttft.tightest[1],
+        tpot_s=objectives.tpot.tightest[1],
+        attainment=objectives.attainment,
+    )
+
+
+def variant_name(hardware: Hardware) -> str:
+    """`2xH100`, `1xL4-spot`: unique among the entries of a service."""
+    market = f"-{hardware.market}" if hardware.market else ""
+    return f"{hardware.tensor_parallel}x{hardware.accelerator}{market}"
+
+
+def _entry(service: Service, index: int, catalog: Catalog, mark: Marks) -> Variant | Finding:
+    hardware, path = service.spec.hardware[index], ("spec", "hardware", index)
+    try:
+        engine = engine_of(service, hardware, catalog)
+    except CatalogError as error:
+        return mark(path).finding(str(error), path)
+    if isinstance(engine, Missing):
+        expected = "performance: {iteration: …, kv_capacity_tokens: …}, or a model and an accelerator of the catalog"
+        return mark(path).finding(f"no performance data: {engine.reason}", path, expected=expected)
+    price = _usd_per_hour(hardware, catalog)
+    if isinstance(price, Missing):
+        return mark(path).finding(price.reason, path, expected="price: such as $2.5/h")
+    return Variant(
+        name=variant_name(hardware),
+        engine=engine,
+        usd_per_hour=price,
+        cold_start_s=COLD_START_S if hardware.cold_start is None else hardware.cold_start,
+        num_gpus=hardware.tensor_parallel,
+        max_replicas=hardware.max_replicas,
+        spot=hardware.market == "spot",
+    )
+
+
+def _usd_per_hour(hardware: Hardware, catalog: Catalog) -> float | Missing:
+    """Of one replica."""
+    if hardware.price is not None:
+        return hardware.price
+    listed = catalog.price(hardware.accelerator, hardware.market or "on-demand")
+    return listed if isinstance(listed, Missing) else listed.usd_per_hour * hardware.tensor_parallel
+
+
+def _over_budget(service: Service, variants: tuple[Variant, ...], mark: Marks) -> list[Finding]:
+    """A budget that the replicas which must run exceed already, whatever the load."""
+    budget, path = service.spec.budget, ("spec", "budget", "max_usd_per_hour")
+    num = max(1, service.spec.scaling.min_replicas)
+    least_usd = _least_usd_per_hour(variants, num)
+    if budget is None or least_usd <= budget.max_usd_per_hour:
+        return []
+    which = f"{num} replicas" if num > 1 else "one replica"
+    problem = f"the budget is below what {which} of the cheapest hardware cost{'s' if num == 1 else ''}"
+    got, expected = f"${budget.max_usd_per_hour:g}/h", f"at least {least_usd:g}"
+    return [mark(path).finding(problem, path, got=got, expected=expected)]
+
+
+def _least_usd_per_hour(variants: tuple[Variant, ...], num: int) -> float:
+    """The price of `num` replicas, the cheapest first as far as quotas go."""
+    usd, left = 0.0, num
+    for price, quota in sorted((_known(variant.usd_per_hour), variant.max_replicas or num) for variant in variants):
+        taken = min(left, quota)
+        usd, left = usd + taken * price, left - taken
+    return usd
+
+
+def _known(price: float | Unpriced) -> float:
+    assert not isinstance(price, Unpriced), "an entry without a price is a finding"
+    return price

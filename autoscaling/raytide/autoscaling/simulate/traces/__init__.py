@@ -1,0 +1,1 @@
+"""Requests that arrived, or that could have: one value, `Trace`, from every file format that `read` knows."""

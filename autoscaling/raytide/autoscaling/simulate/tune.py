@@ -1,0 +1,32 @@
+"""The setting of each family that does best on development traces; what it is scored on, it has never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from raytide.autoscaling.decision import Policy
+from raytide.autoscaling.simulate.league import row_of
+from raytide.autoscaling.simulate.result import Result
+
+
+def best_setting(results: Mapping[int, Sequence[Result]], attainment: float) -> int:
+    """The setting that keeps the objective on most traces, and of these the cheapest; the earliest of equals.
+
+    `results` are of one policy on development traces, by the number of its setting.
+    """
+    ranks = {setting: row_of(own, attainment).rank for setting, own in results.items()}
+    return min(ranks, key=lambda setting: (*ranks[setting], setting))
+
+
+def said(policy: Policy, default: Policy) -> str:
+    """How a setting differs from its family's defaults, as `target=4, window_s=30`."""
+    if not is_dataclass(policy):
+        return policy.name
+    differs = [f.name for f in fields(policy) if getattr(policy, f.name) != getattr(default, f.name)]
+    return ", ".join(f"{name}={_value(getattr(policy, name))}" for name in differs) or "defaults"
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
