@@ -36,10 +36,10 @@ def main() -> None:
     arguments.add_argument("--decisions", type=int, default=1000)
     arguments.add_argument("--seed", type=int, default=1)
     chosen = arguments.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {chosen.decisions} decisions")  # noqa: T201
+    print(f"{platform.processor() or platform.machine()}, {chosen.decisions} decisions")
     for num_variants in (1, 2, 4, 10, 50):
         wall_ms, cpu_ms = measured(num_variants, chosen.decisions, chosen.seed)
-        print(f"{num_variants:3} variants: wall {_percentiles(wall_ms)}; cpu {_percentiles(cpu_ms)}")  # noqa: T201
+        print(f"{num_variants:3} variants: wall {_percentiles(wall_ms)}; cpu {_percentiles(cpu_ms)}")
 
 
 def measured(num_variants: int, num_decisions: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ def main() -> None:
     arguments.add_argument("--services", type=int, default=1000, help="random services per size")
     arguments.add_argument("--seed", type=int, default=1)
     chosen = arguments.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {chosen.services} services per size")  # noqa: T201
+    print(f"{platform.processor() or platform.machine()}, {chosen.services} services per size")
     for num_variants in (2, 4, 10, 50):
         _measure("mix", num_variants, chosen.services, chosen.seed, _mix_gap)
     for num_variants in (4, 50):
@@ -49,7 +49,7 @@ def _measure(what: str, num_variants: int, num_services: int, seed: int, choose:
     p50, p90, p99, worst = np.percentile(took_ms, [50, 90, 99, 100])
     gap_p50, gap_p99 = np.percentile(gaps, [50, 99])
     timed = f"p50 {p50:.1f}  p90 {p90:.1f}  p99 {p99:.1f}  max {worst:.1f} ms"
-    print(f"{what:4} {num_variants:3} variants: {timed}; gap p50 {gap_p50:.2%}  p99 {gap_p99:.2%}")  # noqa: T201
+    print(f"{what:4} {num_variants:3} variants: {timed}; gap p50 {gap_p50:.2%}  p99 {gap_p99:.2%}")
 
 
 def _mix_gap(service: Service) -> float:

@@ -50,7 +50,7 @@ def main() -> None:
 
 def _report(title: str, points: Sequence[Point]) -> None:
     *_, total = compare(points, catalog.load())
-    print(f"{title}\n  roofline {total.roofline}\n  columns  {total.column}")  # noqa: T201
+    print(f"{title}\n  roofline {total.roofline}\n  columns  {total.column}")
 
 
 def _report_fit(points: Sequence[Point]) -> None:
@@ -62,9 +62,9 @@ def _report_fit(points: Sequence[Point]) -> None:
             for others in [_fit([point for point in points if point.model.name != name])]
         ]
     )
-    print("fitted  ", {name: float(f"{cost:.4g}") for name, cost in zip(_NAMES, fitted, strict=True)})  # noqa: T201
-    print("in use  ", {name: getattr(CALIBRATED, name) for name in _NAMES})  # noqa: T201
-    print(f"a model left out of the fit: mean {unseen.mean():.1%}, median {np.median(unseen):.1%}")  # noqa: T201
+    print("fitted  ", {name: float(f"{cost:.4g}") for name, cost in zip(_NAMES, fitted, strict=True)})
+    print("in use  ", {name: getattr(CALIBRATED, name) for name in _NAMES})
+    print(f"a model left out of the fit: mean {unseen.mean():.1%}, median {np.median(unseen):.1%}")
 
 
 def _fit(points: Sequence[Point]) -> Vector:
@@ -113,7 +113,7 @@ def _report_ttft(points: Sequence[Point]) -> None:
     columns = [(p, column) for p in points if (column := measured_column(p, facts)) is not None]
     for name, pairs in (("roofline", prior), ("columns", columns)):
         share, iterations = _fit_ttft(pairs)
-        print(f"TTFT of {name}: {share:.3f} of the prefill time × (1 + √batch) + {iterations:.2f} iterations")  # noqa: T201
+        print(f"TTFT of {name}: {share:.3f} of the prefill time × (1 + √batch) + {iterations:.2f} iterations")
 
 
 def _fit_ttft(pairs: Sequence[tuple[Point, EngineColumn]]) -> Vector:
