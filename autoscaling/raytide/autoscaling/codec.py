@@ -46,7 +46,7 @@ def typed(kind: Any, data: Any) -> Any:
     """The value of this type that `plain` wrote; raises `Undecodable` where the data is of another shape."""
     try:
         return _typed(kind, data)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise Undecodable(f"{getattr(kind, '__name__', kind)}: {error}") from error
 
 

@@ -16,6 +16,8 @@ class Rule(StrEnum):
 
     DEMAND = "demand"
     """What is forecast needs this many."""
+    JUMP = "jump"
+    """The load is a new one, higher than any that was seen."""
     BACKLOG = "backlog"
     """Requests that wait already need more than the forecast."""
     OBJECTIVE = "objective"

@@ -21,7 +21,7 @@ from raytide.autoscaling.terms import Terms, Variant
 
 Walked = list[tuple[Observation, Decision]]
 
-FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 COUNTS = st.lists(st.integers(0, 60), max_size=6).map(tuple)
 BLACKOUTS_OVER = st.integers(100, 700).map(lambda length: (3,) * length)
 STEP = st.fixed_dictionaries(

@@ -23,6 +23,10 @@ Floats = NDArray[np.float64]
 UNKNOWN_HEADROOM: Final = 1.4
 """On the level of the load until a forecast could be judged once."""
 _RECENT_Q: Final = 0.95
+_JUMP_S: Final = 10
+_JUMP_Q: Final = 0.9999
+_JUMP_BEYOND: Final = 1.25
+_JUMP_MARGIN: Final = 1.3
 _FAN: Final = np.array([0.5, 0.9, 0.99])
 _MOST_WAIT_S: Final = 0.5
 """Prefill work that waits at each ready replica, above which the queue itself is sized for."""
@@ -42,6 +46,7 @@ def size(known: Knowledge, supplies: tuple[Supply, ...], terms: Terms, settings:
     """The size for the forecast, for the queue and for what is in the batches; and what was learnt of their worth."""
     unit = known.stretch.factor * supplies[0].bears
     sized, learnt = _forecast_size(known, unit, terms, settings)
+    sized = _with_jump(sized, known, supplies, unit)
     sized = _with_backlog(sized, known, supplies, unit)
     return _with_in_flight(sized, supplies, unit), learnt
 
@@ -90,6 +95,23 @@ def _quantile(values: tuple[float, ...], q: float) -> float:
     low, share = int(place), place - int(place)
     below, above = ordered[low], ordered[min(low + 1, len(values) - 1)]
     return below + (above - below) * share if share < 0.5 else above - (above - below) * (1 - share)
+
+
+def _with_jump(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit: float) -> Size:
+    """Where ten seconds asked for a quarter more than any need that was seen, the load is a new one: ordered at once.
+
+    What is ready now will be clogged with its queue when the order is ready, and a router then sends all that is new to
+    the new replicas: so they are ordered beside it.
+    """
+    now = float(known.work.recent[-_JUMP_S:].mean())
+    highest = known.forecast.standing.quantile(_JUMP_Q)
+    ready = sum(supply.view.num_ready * supply.bears for supply in supplies) / supplies[0].bears
+    needed = math.ceil(_JUMP_MARGIN * now / unit + (ready if now > ready * unit else 0.0) - 1e-9)
+    if highest is None or now <= _JUMP_BEYOND * highest or needed <= sized.wanted:
+        return sized
+    says = f"{now / unit:.1f} replicas' work for {_JUMP_S} s, more than ever before ({highest / unit:.1f}): a new load"
+    reason = Reason(rule=Rule.JUMP, says=says, facts={"work": now, "highest_need": highest, "need": needed})
+    return Size(wanted=needed, kept=max(needed, sized.kept), reasons=(*sized.reasons, reason))
 
 
 def _with_backlog(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit: float) -> Size:

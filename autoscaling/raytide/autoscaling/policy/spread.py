@@ -144,7 +144,7 @@ def _made_before_broken(targets: Targets, supplies: tuple[Supply, ...], work: fl
         name, view = supply.variant.name, supply.view
         going = view.num_ready - kept[name]
         if going > 0 and ready < work:
-            stay = min(going, math.ceil((work - ready) / supply.bears))
+            stay = min(going, math.ceil((work - ready) / supply.bears - 1e-9))
             kept[name] += stay
             ready += stay * supply.bears
     return kept

@@ -5,6 +5,9 @@ all of these by the misses that one replica avoids per second: buying the best u
 budget is the cheapest way to keep the objective, and the value of the last one bought is the price. A replica is worth
 having where it avoids more. So the budget is spent in the hours in which protecting a request costs most, which a
 quantile that is the same at all times cannot do.
+
+Where one replica helps nothing before another is beside it, as under an even load, what they avoid together is shared
+among them: values are the slopes of the lower convex envelope, on whose corners every choice at a price lies.
 """
 
 from __future__ import annotations
@@ -34,11 +37,12 @@ class Worth:
         """The value of the last replica to buy so that a share `budget` of the requests is left to miss."""
         left = np.cumsum(self.avoided.weights)
         cell = int(np.searchsorted(left, budget * self.arrived))
-        return float(self.avoided.grid[min(cell, len(left) - 1)])
+        # The lower edge: the replicas of this cell are bought too, for without them more than the budget is left.
+        return float(self.avoided.grid[max(0, min(cell, len(left)) - 1)])
 
     def after(self, elapsed_s: float, missing: Floats, requests_per_s: float) -> Worth:
         """With one decision more: `missing` is the share that would miss with 0, 1, 2, … replicas."""
-        values = requests_per_s * (missing[:-1] - missing[1:])
+        values = -requests_per_s * np.diff(_envelope(missing))
         values = values[values > _VALUES[0]]
         kept = 0.5 ** (elapsed_s / self.avoided.half_life_s)
         return replace(
@@ -51,6 +55,22 @@ class Worth:
 def nothing_learnt(half_life_s: float) -> Worth:
     """Before the first decision."""
     return Worth(avoided=Decayed.on(_VALUES, half_life_s))
+
+
+def _envelope(missing: Floats) -> Floats:
+    """The largest convex sequence that is nowhere above this one."""
+    heights, corners = missing.tolist(), [0]
+    for at in range(1, len(heights)):
+        while len(corners) > 1 and _is_above(heights, corners[-2], corners[-1], at):
+            corners.pop()
+        corners.append(at)
+    envelope: Floats = np.interp(np.arange(len(heights)), corners, missing[corners])
+    return envelope
+
+
+def _is_above(heights: list[float], before: int, at: int, after: int) -> bool:
+    """Whether the middle point lies on or above the line between the other two."""
+    return (heights[at] - heights[before]) * (after - at) >= (heights[after] - heights[at]) * (at - before)
 
 
 def worth_having(missing: Floats, requests_per_s: float, price: float) -> int:

@@ -34,6 +34,7 @@ _PRICES: Final = 12
 """Bisections of the price of a miss, over eight orders of magnitude."""
 _REPLAYED_REQUESTS: Final = 8_000_000
 """Requests that the polishing may replay in all: a hundred plans of an hour's trace, some of a day's."""
+_MOST_REPLAYS: Final = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +90,7 @@ class _Search:
 
     def polished(self, oracle: Oracle) -> Oracle:
         """Without the replicas that the replay does not need: long spans first, and as often as that helps."""
-        left = max(6, _REPLAYED_REQUESTS // len(self._trace))
+        left = min(max(6, _REPLAYED_REQUESTS // len(self._trace)), _MOST_REPLAYS)
         while left > 0:
             before_usd = oracle.score.cost_usd
             for start, end in _spans(oracle.plan.counts, max(1, round(self._lead_s / self._window_s)))[:left]:
