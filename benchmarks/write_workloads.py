@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(development_names())}")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for name, trace in development(given.data, given.seed, given.names or None).items():
         _write(trace, given.out / f"{name}.csv")

@@ -246,3 +246,14 @@ def test_a_run_starts_with_replicas_for_its_first_minutes(trace: Trace, terms: T
     play(trace, policy, terms, dataclasses.replace(ONCE, initial_replicas=None, cold_start_s=1000.0))
     busy = [one.variants[0].num_ready for one in policy.seen]
     assert 1 <= busy[0] <= 3
+
+
+def test_a_policy_that_decides_faster_than_metrics_come_still_knows_what_it_wanted(
+    engine: Engine, terms_of: Callable[..., Terms], trace_of: Callable[..., Trace], scripted: Callable[..., Any]
+) -> None:
+    trace = trace_of([(float(at), 100, 10) for at in range(60)], span_s=60.0)
+    policy = scripted(lambda now_s: (1 + int(now_s) // 10,), interval_s=1.0)
+    play(trace, policy, terms_of(engine), Conditions(metric_delay_s=3, num_laps=1, initial_replicas=1))
+    late = [(now_s, seen) for now_s, seen in zip(policy.asked_at_s, policy.seen, strict=True) if 20 <= now_s < 60]
+    assert late
+    assert all(seen.variants[0].target == 1 + int(now_s - 1) // 10 for now_s, seen in late)

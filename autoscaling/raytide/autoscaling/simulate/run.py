@@ -81,7 +81,7 @@ class _Run:
                 seen.append(self._observe(at_s))
                 continue
             is_due = bool(seen) and seen[0].at_s <= at_s - self._conditions.metric_delay_s
-            observation = seen.popleft() if is_due else self._blind(at_s)
+            observation = self._with_targets(seen.popleft()) if is_due else self._blind(at_s)
             if state is None or self._crashed(at_s):
                 state = self._policy.begin(observation, self._terms)
             decision = self._policy.decide(observation, self._terms, state, at_s)
@@ -124,6 +124,14 @@ class _Run:
         observation = self._metrics.take(self._fleet, self._targets, self._failed, at_s)
         self._failed = [0] * len(self._failed)
         return observation
+
+    def _with_targets(self, observation: Observation) -> Observation:
+        """Metrics are late; what it wanted itself a controller knows at once."""
+        known = zip(observation.variants, self._targets, strict=True)
+        if all(view.target == target for view, target in known):
+            return observation
+        views = (replace(v, target=target) for v, target in zip(observation.variants, self._targets, strict=True))
+        return replace(observation, variants=tuple(views))
 
     def _blind(self, at_s: float) -> Observation:
         return self._metrics.nothing(self._fleet, self._targets, at_s)
