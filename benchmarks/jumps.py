@@ -26,8 +26,8 @@ from raytide.autoscaling.terms import Terms
 from raytide.core import catalog
 from raytide.core.spec import Service, read_as
 
-HEADROOMS = (0, 1, 2, 4, 8, 16)
-BUDGET_SHARES = (0.3, 0.6, 1.0, 1.4)
+HEADROOMS = (0, 1, 2, 4)
+BUDGET_SHARES = (0.6, 1.0)
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
-"""How many replicas a service needs: pure decisions from what its engines and its gateway report.
+"""How many replicas of which variant a service needs: pure decisions from what its engines and its gateway report.
 
-`observation` is what was seen, `capacity` what a replica can do, `policy.decide` what follows from both,
-`journal` how a decision is written down. Only `live` knows Ray.
+`observation` is what was seen, `terms` what is declared, `performance` what a replica can do, `forecast` what will be
+asked of it, `optimise` which mix is cheapest, `policy` what follows from all of them, `journal` how a decision is
+written down and replayed. `simulate` plays a policy against a trace and judges it beside its peers. Only `live` knows
+Ray; its brain still sizes by its own first rule (`live.sizing`).
 """

@@ -7,6 +7,9 @@
     ├── GateFailed               exit 4: an evaluation ran, and the model is not good enough
     └── RunFailed                exit 5: a job or a deployment started and did not succeed
 
+Errors of one room's own files and options (a trace, a catalog, a journal, an unknown policy, an objective that cannot
+be met) are declared beside what raises them, with their exit code.
+
 A message is one clear sentence with the next step in it. Foreign exceptions are converted at the edge that
 met them and kept as `__cause__`; only a programmer's mistake may end in a traceback.
 """

@@ -16,7 +16,7 @@ class Settings:
     hold_cold_starts: float = 2.0
     """A replica is let go only after it was not worth having for so many cold starts: shorter, and the restart costs
     more than was saved."""
-    least_hold_s: float = 120.0
+    least_hold_s: float = 90.0
     return_doubt: float = 1.5
     """A replica is let go only if it would not be worth having at a price so much lower."""
     half_life_s: float = 5400.0
