@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raytide.autoscaling.decision import Reason, Rule
 from raytide.autoscaling.live import journal
-from raytide.autoscaling.live.decided import Decision, Reason, Rule, State, VariantDecision
+from raytide.autoscaling.live.decided import Decision, State, VariantDecision
 from raytide.autoscaling.live.ledger import KEPT_RECORDS, Ledger
 from raytide.autoscaling.live.reports import Observation, RequestSample, Traffic, VariantView
 from raytide.autoscaling.live.sizing import Limits

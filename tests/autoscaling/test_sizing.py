@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from raytide.autoscaling.live.decided import Need, Rule, State, VariantDecision
+from raytide.autoscaling.decision import Rule
+from raytide.autoscaling.live.decided import Need, State, VariantDecision
 from raytide.autoscaling.live.reports import Observation, RequestSample, Traffic, VariantView
 from raytide.autoscaling.live.sizing import MIN_SAMPLES, Limits, decide, resume
 from raytide.autoscaling.missing import Missing

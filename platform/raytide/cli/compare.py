@@ -61,6 +61,7 @@ def compare(
     With --tune-on, each family's twelve settings are tried on other traces, and the best is scored too.
     """
     names = _names(policy)
+    shared.require_writable(json_, html)
     _, _, terms = shared.declared(file, set_, catalog)
     conditions = shared.conditions_of(
         cold_start=cold_start,
@@ -76,12 +77,12 @@ def compare(
     wanted = [*(tune_on or ())] if tune or tune_on else None
     development = () if wanted is None else _cases(wanted, scale, terms, conditions, 1, "--tune-on")
     league = play_league(names, scored, development, oracle, jobs)
+    if json_ != "-":
+        _print(league)
     if json_:
         shared.write_json(json_, json_of(league))
     if html:
         shared.write_text(html, _page(file, league))
-    if json_ != "-":
-        _print(league)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from raytide.autoscaling.simulate.run import Played
 from raytide.cli import simulation as shared
 from raytide.cli.options import Overrides, ServiceFile
 from raytide.cli.progress import Line
+from raytide.cli.values import BadOption
 
 
 def simulate(
@@ -41,6 +42,9 @@ def simulate(
     initial: shared.Initial = None,
     oracle: shared.WantOracle = None,
     decisions: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every change as JSON lines.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every decision of raytide, for `raytide replay`.")
+    ] = None,
     page: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write a page with plots.")] = None,
     catalog: shared.CatalogFile = None,
     set_: Overrides = None,
@@ -50,6 +54,7 @@ def simulate(
     The last lap is scored; `cold` in the JSON is the first one, in which the controller knows nothing yet.
     """
     require_known(policy)
+    shared.require_writable(json_, decisions, page, journal)
     _, _, terms = shared.declared(file, set_, catalog)
     conditions = shared.conditions_of(
         cold_start=cold_start,
@@ -69,16 +74,31 @@ def simulate(
         line.show(f"playing {len(case.trace):,} requests against {policy}")
         warm_up(case)
         entered = entrant(policy, case, oracle=None if isinstance(found, Missing) else found)
-        played, wall_s = played_by(entered, time.perf_counter)
+        played, wall_s = _played(entered, journal)
     result = result_of(policy, entered, played, reference_of(case, found), wall_s)
+    if json_ != "-":
+        typer.echo("\n".join((*_lines(result, case), *case.trace.notes)))
     if decisions:
-        shared.write_text(decisions, "".join(f"{line}\n" for line in _journal(played.decisions)))
+        shared.write_text(decisions, "".join(f"{line}\n" for line in _changes(played.decisions)))
     if page:
         shared.write_text(page, _page(file, entered, played, result, found))
     if json_:
         shared.write_json(json_, result.to_json())
-    if json_ != "-":
-        typer.echo("\n".join((*_lines(result, case), *case.trace.notes)))
+
+
+def _played(entered: Entrant, journal: Path | None) -> tuple[Played, float]:
+    if journal is None:
+        return played_by(entered, time.perf_counter)
+    from raytide.autoscaling.journal import write
+    from raytide.autoscaling.policy import Raytide
+    from raytide.autoscaling.simulate.recorded import Recorded
+
+    if not isinstance(entered.policy, Raytide):
+        raise BadOption(f"--journal writes what raytide decides, and {entered.policy.name} plays; use --decisions")
+    recorded = Recorded(policy=entered.policy)
+    played = played_by(replace(entered, policy=recorded), time.perf_counter)
+    shared.write_text(journal, "".join(write(recorded.entries)))
+    return played
 
 
 def _oracle(case: Case, asked: bool | None, policy: str, line: Line) -> Oracle | Missing:
@@ -88,7 +108,7 @@ def _oracle(case: Case, asked: bool | None, policy: str, line: Line) -> Oracle |
     return clairvoyant(case.trace, case.terms, case.conditions)
 
 
-def _journal(decisions: tuple[Decision, ...]) -> Iterator[str]:
+def _changes(decisions: tuple[Decision, ...]) -> Iterator[str]:
     for decision in decisions:
         changes = [
             {

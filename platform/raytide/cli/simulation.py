@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -110,6 +111,16 @@ def require_initial(conditions: Conditions, terms: Terms) -> None:
             f"--initial is {conditions.initial_replicas} and scaling.max_replicas {terms.max_replicas}; "
             "start with at most that many"
         )
+
+
+def require_writable(*outs: str | Path | None) -> None:
+    """Returns where each of these files could be written now: said before minutes of work, not after them."""
+    for out in outs:
+        if out in (None, "-"):
+            continue
+        path = Path(str(out))
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise BadOption(f"{path} cannot be written: no such folder, or no right to; choose another place")
 
 
 def write_json(out: str, content: Any) -> None:

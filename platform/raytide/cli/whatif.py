@@ -53,6 +53,7 @@ def whatif(
     Without a list, the traffic is halved and doubled.
     """
     require_known(policy)
+    shared.require_writable(json_)
     ask = _ask(hardware, price, ttft, tpot, traffic, cold_start, headroom)
     if analytic and (ask.cold_start_s or ask.headroom):
         raise BadOption("--analytic knows no cold starts; leave out --cold-start and --headroom, or simulate")
@@ -64,10 +65,10 @@ def whatif(
     require_feasible(case.trace, terms)
     others = alternatives(service, facts, case, ask)
     costs = calculated(others) if analytic else simulated(others, policy, jobs)
-    if json_:
-        shared.write_json(json_, {"policy": None if analytic else policy, "rows": [cost.to_json() for cost in costs]})
     if json_ != "-":
         _print(costs)
+    if json_:
+        shared.write_json(json_, {"policy": None if analytic else policy, "rows": [cost.to_json() for cost in costs]})
 
 
 def _ask(

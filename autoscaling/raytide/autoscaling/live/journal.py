@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from raytide.autoscaling.live.decided import Decision, Reason, VariantDecision
+from raytide.autoscaling.decision import Reason
+from raytide.autoscaling.live.decided import Decision, VariantDecision
 
 
 def record(decision: Decision) -> list[dict[str, Any]]:

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raytide.autoscaling.capacity import Capacity, CapacityPoint, busy_s_per_request
-from raytide.autoscaling.live.decided import Decision, Need, Reason, Rule, State, VariantDecision
+from raytide.autoscaling.decision import Reason, Rule
+from raytide.autoscaling.live.decided import Decision, Need, State, VariantDecision
 from raytide.autoscaling.live.reports import (
     Observation,
     RequestSample,

@@ -17,7 +17,6 @@ from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation
 from raytide.autoscaling.simulate.baselines.bounds import held, sized
 from raytide.autoscaling.simulate.baselines.grid import grid
-from raytide.autoscaling.simulate.baselines.hpa import Behaviour, Pace
 from raytide.autoscaling.simulate.baselines.keda import SYNC_S, Keda, Scaled, begin
 from raytide.autoscaling.simulate.baselines.signals import in_flight
 from raytide.autoscaling.terms import Terms
@@ -42,14 +41,11 @@ class HpaWaiting:
         if isinstance(requests, Missing):
             return held(observation, terms, requests.reason, state, now_s)
         view = observation.variants[0]
-        desired, target, kept = self._keda().scale(view, requests.waiting, requests.total > 0, terms, state, now_s)
+        keda = Keda.paced(self.waiting_per_replica, self.scale_down_after_s)
+        desired, target, kept = keda.scale(view, requests.waiting, requests.total > 0, terms, state, now_s)
         facts = {"waiting": requests.waiting, "per_replica": self.waiting_per_replica, "desired": desired}
         reason = Reason(rule=Rule.BACKLOG, says=f"{requests.waiting} waiting requests ask for {desired}", facts=facts)
         return sized(observation, terms, target, (reason,), kept, now_s)
-
-    def _keda(self) -> Keda:
-        down = Pace(pods=0, share=1.0, period_s=15.0, stabilisation_s=self.scale_down_after_s)
-        return Keda(per_replica=self.waiting_per_replica, behaviour=Behaviour(down=down))
 
 
 def settings() -> tuple[HpaWaiting, ...]:

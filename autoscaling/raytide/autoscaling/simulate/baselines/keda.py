@@ -15,7 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raytide.autoscaling.observation import VariantView
-from raytide.autoscaling.simulate.baselines.hpa import DEFAULT_BEHAVIOUR, NO_SCALING, Behaviour, Scaling, paced, per_pod
+from raytide.autoscaling.simulate.baselines.hpa import (
+    DEFAULT_BEHAVIOUR,
+    NO_SCALING,
+    Behaviour,
+    Pace,
+    Scaling,
+    paced,
+    per_pod,
+)
 from raytide.autoscaling.terms import Terms
 
 SYNC_S = 15.0
@@ -43,6 +51,12 @@ class Keda:
     """Metric that each replica should carry."""
     behaviour: Behaviour = DEFAULT_BEHAVIOUR
     cooldown_s: float = 300.0
+
+    @classmethod
+    def paced(cls, per_replica: float, scale_down_after_s: float) -> Keda:
+        """With the HPA's own way down, and another stabilisation window of it."""
+        down = Pace(pods=0, share=1.0, period_s=SYNC_S, stabilisation_s=scale_down_after_s)
+        return cls(per_replica=per_replica, behaviour=Behaviour(down=down))
 
     def scale(
         self, view: VariantView, metric: float, active: bool, terms: Terms, state: Scaled, now_s: float

@@ -1,0 +1,43 @@
+"""`raytide replay JOURNAL`: whether every recorded decision would be made again, to the bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raytide.autoscaling.journal import Entry
+from raytide.core.errors import RaytideError
+
+
+class JournalDiffers(RaytideError):
+    """A recorded decision is not what the policy decides now."""
+
+
+def replay(journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="As `simulate --journal` writes.")]) -> None:
+    """Decide again what a journal records, from the observations in it, and compare every bit.
+
+    The exit status is 1 at the first decision that differs: the policy has changed since.
+    """
+    from raytide.autoscaling.journal import replay as replayed
+
+    num = 0
+    for recorded, now in replayed(_lines(journal)):
+        if (recorded.decision, recorded.state) != (now.decision, now.state):
+            raise JournalDiffers(_difference(recorded, now))
+        num += 1
+    typer.echo(f"{num:,} decisions replayed, each equal in every bit")
+
+
+def _lines(journal: Path) -> list[str]:
+    try:
+        return journal.read_text("utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RaytideError(f"{journal} cannot be read: {error}; name a file of `raytide simulate --journal`") from error
+
+
+def _difference(recorded: Entry, now: Entry) -> str:
+    then, today = ([v.target for v in entry.decision.variants] for entry in (recorded, now))
+    what = f"targets {then} were recorded, {today} would be decided now" if then != today else "what was learnt differs"
+    return f"the decision at {recorded.decision.at_s:g} s differs: {what}; the policy has changed since the recording"
