@@ -12,7 +12,7 @@ from raytide.autoscaling.observation import VariantView
 from raytide.autoscaling.optimise.breaker import Breaker
 from raytide.autoscaling.optimise.mix import Mix, cheapest_mix
 from raytide.autoscaling.optimise.option import Bounds, Option
-from raytide.autoscaling.optimise.spot import survival
+from raytide.autoscaling.policy.hedge import assured, hedged, usd_per_hour
 from raytide.autoscaling.policy.hold import beside
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.supply import Supply
@@ -62,7 +62,7 @@ def _option(supply: Supply, known: Knowledge, now_s: float, *, priced: bool) -> 
     variant, view = supply.variant, supply.view
     price = variant.usd_per_hour
     max_new = known.breakers.get(variant.name, Breaker()).at(now_s).max_new(view.num_starting)
-    option = Option(
+    return Option(
         variant=variant.name,
         capacity=supply.bears,
         usd_per_hour=price if priced and not isinstance(price, Missing) else float(variant.num_gpus),
@@ -78,8 +78,6 @@ def _option(supply: Supply, known: Knowledge, now_s: float, *, priced: bool) -> 
         min_billing_s=variant.min_billing_s,
         num_gpus=variant.num_gpus,
     )
-    # What a spot replica is expected to still serve when its replacement would be ready.
-    return replace(option, capacity=option.capacity * survival(option, option.cold_start_s)) if option.spot else option
 
 
 def _alone(count: int, option: Option) -> tuple[Targets, tuple[Reason, ...]]:
@@ -91,9 +89,18 @@ def _alone(count: int, option: Option) -> tuple[Targets, tuple[Reason, ...]]:
 
 
 def _mixed(work: float, options: tuple[Option, ...], bounds: Bounds) -> tuple[Targets, tuple[Reason, ...]]:
+    """The cheapest mix, with what its spot replicas need beside them; or the one without any where that costs less."""
     mix = cheapest_mix(options, work, bounds)
+    counts = hedged(mix.counts, options, work, bounds.max_replicas)
+    firm = tuple(option for option in options if not option.spot)
+    if counts != mix.counts and firm:
+        plain = cheapest_mix(firm, work, bounds)
+        if plain.uncovered <= mix.uncovered and plain.usd_per_hour <= usd_per_hour(counts, options):
+            mix, counts = plain, {**dict.fromkeys(mix.counts, 0), **plain.counts}
     now = {option.variant: option.num_now for option in options}
-    return (now, ()) if _stays(now, mix, options, work, bounds) else (mix.counts, (_said(mix),))
+    if _stays(now, usd_per_hour(counts, options), options, work, bounds):
+        return now, ()
+    return counts, (_said(mix, counts, usd_per_hour(counts, options)),)
 
 
 def _bounds(options: tuple[Option, ...], terms: Terms, *, priced: bool) -> Bounds:
@@ -107,19 +114,22 @@ def _bounds(options: tuple[Option, ...], terms: Terms, *, priced: bool) -> Bound
     return replace(bounds, max_usd_per_hour=usd)
 
 
-def _stays(now: Targets, mix: Mix, options: tuple[Option, ...], work: float, bounds: Bounds) -> bool:
-    """Whether what runs covers the work within the bounds, for hardly more than the cheapest mix."""
-    covers = sum(option.capacity * now[option.variant] for option in options) >= work > 0
-    now_usd = sum(option.usd_per_hour * now[option.variant] for option in options)
+def _stays(now: Targets, usd: float, options: tuple[Option, ...], work: float, bounds: Bounds) -> bool:
+    """Whether what runs is sure to cover the work within the bounds, for hardly more than `usd` per hour."""
+    covers = assured(now, options) >= work > 0
     quoted = all(option.max_replicas is None or now[option.variant] <= option.max_replicas for option in options)
     counted = bounds.min_replicas <= sum(now.values()) <= bounds.max_replicas
-    return covers and quoted and counted and now_usd <= (1 + _WORTH_A_MOVE) * mix.usd_per_hour
+    return covers and quoted and counted and usd_per_hour(now, options) <= (1 + _WORTH_A_MOVE) * usd
 
 
-def _said(mix: Mix) -> Reason:
-    words = ", ".join(f"{count} {name}" for name, count in mix.counts.items() if count) or "none"
-    says = f"{words} for ${mix.usd_per_hour:.2f}/h"
-    facts = {"usd_per_hour": mix.usd_per_hour, "uncovered_work": mix.uncovered}
+def _said(mix: Mix, counts: Targets, usd: float) -> Reason:
+    words = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
+    says = f"{words} for ${usd:.2f}/h"
+    facts = {"usd_per_hour": usd, "uncovered_work": mix.uncovered}
+    if counts != mix.counts:
+        beside = sum(counts.values()) - sum(mix.counts.values())
+        says += f", {beside} of them for spot replicas that may be taken away"
+        facts["beside_spot"] = beside
     if mix.runner_up is not None:
         says += f"; without the main variant ${mix.runner_up.usd_per_hour:.2f}/h"
         facts["runner_up_usd_per_hour"] = mix.runner_up.usd_per_hour

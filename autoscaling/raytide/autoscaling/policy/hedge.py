@@ -1,0 +1,43 @@
+"""Spot capacity that is counted on: with replicas beside it that cover what may be taken away at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from raytide.autoscaling.optimise.option import Option
+from raytide.autoscaling.optimise.spot import Risk, counted_on, survival
+
+RISK: Final = Risk()
+
+Counts = Mapping[str, int]
+
+
+def assured(counts: Counts, options: tuple[Option, ...]) -> float:
+    """The work that is covered when a replacement could be ready, at the accepted risk that more is gone by then."""
+    return sum(option.capacity * _surviving(option, counts[option.variant]) for option in options)
+
+
+def hedged(counts: Counts, options: tuple[Option, ...], work: float, max_replicas: int) -> Counts:
+    """The counts, with the cheapest on-demand replicas beside them that make the work assured; else with more spot."""
+    beside = dict(counts)
+    for option in sorted(options, key=lambda option: (option.spot, _usd_per_work(option), option.variant)):
+        room = min(option.most(max_replicas) - beside[option.variant], max_replicas - sum(beside.values()))
+        while room > 0 and assured(beside, options) < work * (1 - 1e-9):
+            beside[option.variant] += 1
+            room -= 1
+    return beside
+
+
+def usd_per_hour(counts: Counts, options: tuple[Option, ...]) -> float:
+    """What the counts cost."""
+    return sum(option.usd_per_hour * counts[option.variant] for option in options)
+
+
+def _surviving(option: Option, num: int) -> int:
+    return counted_on(num, survival(option, option.cold_start_s), RISK) if option.spot else num
+
+
+def _usd_per_work(option: Option) -> float:
+    return option.usd_per_hour / option.capacity if option.capacity > 0 else math.inf
