@@ -29,7 +29,7 @@ def begin(terms: Terms, settings: Settings) -> Knowledge:
     return Knowledge(
         work=nothing_yet(),
         forecast=ensemble.begin(float(max(terms.max_replicas, 1)), settings.half_life_s),
-        stretch=unstretched(settings.stretch_half_life_s),
+        stretch=unstretched(settings.stretch_half_life_s, 1.0 - terms.objective.attainment),
         worth=nothing_learnt(settings.half_life_s),
     )
 

@@ -54,10 +54,10 @@ class Raytide:
 
 def settings() -> tuple[Raytide, ...]:
     """Twelve settings for a tuned column, as many as every peer has; the default first."""
-    shares = ((1.0, 0.7), (1.0, 0.5), (1.0, 0.3), (0.8, 0.7), (0.6, 0.7), (1.2, 0.7), (1.4, 0.7), (1.4, 0.5))
+    shares = ((0.6, 0.7), (0.6, 0.4), (0.6, 1.1), (0.4, 0.7), (0.8, 0.7), (1.0, 0.7), (0.3, 1.1))
     usual = tuple(Settings(budget_share=budget, standing_share=standing) for budget, standing in shares)
-    holds = tuple(Settings(hold_cold_starts=hold) for hold in (1.5, 3.0))
-    others = (Settings(half_life_s=10800.0), Settings(return_doubt=2.5))
+    holds = tuple(Settings(hold_cold_starts=hold) for hold in (1.0, 2.5))
+    others = (Settings(half_life_s=10800.0), Settings(return_doubt=3.0), Settings(return_doubt=20.0))
     return tuple(Raytide(settings=each) for each in (*usual, *holds, *others))
 
 
