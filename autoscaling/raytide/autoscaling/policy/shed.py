@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from raytide.autoscaling.decision import Reason, Rule
 from raytide.autoscaling.forecast.work import Work, decode_work_s
 from raytide.autoscaling.missing import Missing
@@ -122,18 +124,20 @@ def _is_bound(count: int, targets: Targets, supplies: tuple[Supply, ...], terms:
 
 
 def _capacity(targets: Targets, supplies: tuple[Supply, ...], terms: Terms, known: Knowledge) -> _Capacity:
-    ready = allowed = tokens = 0.0
+    ready = allowed = 0.0
     for supply in supplies:
-        view, target = supply.view, targets[supply.variant.name]
-        ready += supply.bears * min(view.num_ready, target)
+        target = targets[supply.variant.name]
+        ready += supply.bears * min(supply.view.num_ready, target)
         allowed += supply.bears * target
-        tokens += 0.0 if isinstance(view.gauges, Missing) else float(view.gauges.waiting_prompt_tokens.sum())
+    gauges = [supply.view.gauges for supply in supplies if not isinstance(supply.view.gauges, Missing)]
+    tokens = int(np.concatenate([each.waiting_prompt_tokens for each in gauges]).sum()) if gauges else 0
+    counted = _FILLED * known.stretch.factor
     within_s = max(terms.objective.ttft_s, known.last_span_s)  # a decision cannot mend what is over before the next one
     return _Capacity(
         needed=known.needs[-1],
         waiting=supplies[0].engine.iteration.per_prefill_token_s * tokens / within_s,
-        ready=_FILLED * known.stretch.factor * ready,
-        allowed=_FILLED * known.stretch.factor * allowed,
+        ready=counted * ready,
+        allowed=counted * allowed,
     )
 
 
