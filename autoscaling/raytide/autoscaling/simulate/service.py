@@ -7,7 +7,7 @@ from typing import Final
 
 from raytide.autoscaling.missing import Missing as Unpriced
 from raytide.autoscaling.simulate.engines import engine_of
-from raytide.autoscaling.terms import Objective, Terms, Variant
+from raytide.autoscaling.terms import Objective, Terms, TrafficClass, Variant
 from raytide.core.catalog import Catalog, CatalogError, Missing
 from raytide.core.errors import Finding, SpecError
 from raytide.core.spec.mark import KeyPath, Mark
@@ -39,6 +39,7 @@ def terms_of(service: Service, catalog: Catalog, mark: Marks | None = None) -> T
         min_replicas=scaling.min_replicas,
         max_replicas=scaling.max_replicas,
         max_usd_per_hour=None if budget is None else budget.max_usd_per_hour,
+        classes=_classes(service),
     )
 
 
@@ -56,6 +57,11 @@ def variant_name(hardware: Hardware) -> str:
     """`2xH100`, `1xL4-spot`: unique among the entries of a service."""
     market = f"-{hardware.market}" if hardware.market else ""
     return f"{hardware.tensor_parallel}x{hardware.accelerator}{market}"
+
+
+def _classes(service: Service) -> tuple[TrafficClass, ...]:
+    declared = () if service.spec.traffic is None else service.spec.traffic.classes
+    return tuple(TrafficClass(name=one.name, priority=one.priority, value=one.value) for one in declared)
 
 
 def _entry(service: Service, index: int, catalog: Catalog, mark: Marks) -> Variant | Finding:
