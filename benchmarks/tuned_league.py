@@ -1,9 +1,10 @@
-"""The league with equal chances, over seeds: python benchmarks/tuned_league.py DATA [--cold-start S] [--seeds N] [--json OUT].
+"""The league with equal chances: python benchmarks/tuned_league.py DATA [--cold-start S] [--seeds N] [--json OUT].
 
 Every family has twelve settings. They are tried on development draws (Azure code, the staircase and half an hour of a
-ServeGen day, of a seed that is not scored), and the best of them is scored beside the default: on Azure conv, Azure code,
-the staircase and an hour of another ServeGen day, each drawn once per seed. Costs are dollars, because the clairvoyant
-plans of so many traces would take hours; intervals are 95 % of their geometric mean, by bootstrap over the seeds.
+ServeGen day, of a seed that is not scored), and the best of them is scored beside the default: on Azure conv, Azure
+code, the staircase and an hour of another ServeGen day, each drawn once per seed. Costs are dollars, because the
+clairvoyant plans of so many traces would take hours; intervals are 95 % of their geometric mean, by bootstrap over the
+seeds.
 """
 
 from __future__ import annotations
