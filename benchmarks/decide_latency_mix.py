@@ -73,7 +73,7 @@ def _service(random: np.random.Generator, num_variants: int) -> Service:
         max_usd_per_hour=float(random.uniform(20, 120)) if random.random() < 0.4 else None,
     )
     options = tuple(_option(random, f"v{index:02d}") for index in range(num_variants))
-    return options, Need(step_s=STEP_S, work=tuple(work.tolist())), bounds
+    return options, Need.even(STEP_S, tuple(work.tolist())), bounds
 
 
 def _option(random: np.random.Generator, name: str) -> Option:

@@ -100,7 +100,7 @@ def _cost(
 def test_the_exact_plan_is_the_best_of_all_paths(
     options: tuple[Option, ...], work: tuple[float, ...], bounds: Bounds
 ) -> None:
-    need = Need(step_s=STEP_S, work=work)
+    need = Need.even(STEP_S, work)
     found = exact_plan(options, need, bounds, PRICES)
     assert found.objective_usd == pytest.approx(_cheapest_of_all_paths(options, need, bounds), abs=1e-6)
 
@@ -110,7 +110,7 @@ def test_the_exact_plan_is_the_best_of_all_paths(
 def test_the_fast_plan_is_valid_and_never_below_its_bound(
     options: tuple[Option, ...], work: tuple[float, ...], bounds: Bounds
 ) -> None:
-    need = Need(step_s=STEP_S, work=work)
+    need = Need.even(STEP_S, work)
     fast, exact = plan(options, need, bounds, PRICES), exact_plan(options, need, bounds, PRICES)
     assert fast.bound_usd - 1e-6 <= exact.objective_usd <= fast.objective_usd + 1e-6
     now = {option.variant: option.num_now for option in options}
@@ -129,9 +129,9 @@ ROOM = Bounds(max_replicas=9)
 @EITHER
 def test_a_replica_is_started_a_cold_start_ahead_of_the_work(option: Callable[..., Option], planned: Plans) -> None:
     options = (option("a", num_ready=1, cold_start_s=90.0),)
-    rising = Need(step_s=30.0, work=(1.0, 1.0, 1.0, 3.0, 3.0, 3.0))
+    rising = Need.even(30.0, (1.0, 1.0, 1.0, 3.0, 3.0, 3.0))
     assert planned(options, rising, ROOM, PRICES).targets == {"a": 3}
-    later = Need(step_s=30.0, work=(1.0, 1.0, 1.0, 1.0, 3.0, 3.0))
+    later = Need.even(30.0, (1.0, 1.0, 1.0, 1.0, 3.0, 3.0))
     assert planned(options, later, ROOM, PRICES).targets == {"a": 1}
 
 
@@ -140,8 +140,8 @@ def test_a_replica_is_kept_through_a_dip_that_is_shorter_than_a_restart(
     option: Callable[..., Option], planned: Plans
 ) -> None:
     options = (option("a", usd_per_hour=60.0, num_ready=2, cold_start_s=60.0),)
-    dip = Need(step_s=30.0, work=(1.0, 1.0, 2.0, 2.0))
-    gone = Need(step_s=30.0, work=(1.0, 1.0, 1.0, 1.0))
+    dip = Need.even(30.0, (1.0, 1.0, 2.0, 2.0))
+    gone = Need.even(30.0, (1.0, 1.0, 1.0, 1.0))
     assert planned(options, dip, ROOM, Prices(usd_per_change=0.1)).targets == {"a": 2}
     assert planned(options, gone, ROOM, Prices(usd_per_change=0.1)).targets == {"a": 1}
 
@@ -149,7 +149,7 @@ def test_a_replica_is_kept_through_a_dip_that_is_shorter_than_a_restart(
 @EITHER
 def test_what_is_paid_anyway_is_not_stopped(option: Callable[..., Option], planned: Plans) -> None:
     options = (option("a", num_ready=2, min_billing_left_s=(60.0,)),)
-    idle = Need(step_s=30.0, work=(0.0,) * 4)
+    idle = Need.even(30.0, (0.0,) * 4)
     found = planned(options, idle, ROOM, Prices())
     assert found.targets == {"a": 1}
     assert found.path == {"a": (1, 1, 0, 0)}
@@ -158,7 +158,7 @@ def test_what_is_paid_anyway_is_not_stopped(option: Callable[..., Option], plann
 @EITHER
 def test_a_dear_variant_that_starts_fast_bridges_a_cheap_one(option: Callable[..., Option], planned: Plans) -> None:
     options = (option("cheap", cold_start_s=120.0), option("fast", usd_per_hour=3.0))
-    found = planned(options, Need(step_s=30.0, work=(1.0,) * 40), ROOM, Prices())
+    found = planned(options, Need.even(30.0, (1.0,) * 40), ROOM, Prices())
     assert found.targets == {"cheap": 1, "fast": 1}
     assert found.path["fast"][:6] == (1, 1, 1, 1, 0, 0)
     assert found.missed_work_hours == 0
@@ -167,4 +167,4 @@ def test_a_dear_variant_that_starts_fast_bridges_a_cheap_one(option: Callable[..
 @EITHER
 def test_a_variant_that_cannot_be_had_is_not_ordered(option: Callable[..., Option], planned: Plans) -> None:
     options = (option("a", available=False, num_ready=1), option("b", usd_per_hour=2.0, max_new=1))
-    assert planned(options, Need(step_s=30.0, work=(4.0,) * 4), ROOM, Prices()).targets == {"a": 1, "b": 1}
+    assert planned(options, Need.even(30.0, (4.0,) * 4), ROOM, Prices()).targets == {"a": 1, "b": 1}

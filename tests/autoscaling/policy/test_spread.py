@@ -12,6 +12,7 @@ from raytide.autoscaling.decision import Rule
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation, VariantView
 from raytide.autoscaling.optimise.breaker import NUM_FAILURES, REST_S, Breaker
+from raytide.autoscaling.policy.ahead import Ahead
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.learn import begin
 from raytide.autoscaling.policy.settings import Settings
@@ -38,7 +39,9 @@ def spread_over() -> Spread:
         count: int, terms: Terms, *views: VariantView, others: tuple[VariantView, ...] = (), **learnt: Any
     ) -> tuple[Mapping[str, int], list[Rule]]:
         known = replace(begin(terms, Settings()), **learnt)
-        targets, reasons = spread(count, _supplies(terms, views, known), others, terms, known, NOW_S)
+        targets, reasons = spread(
+            Ahead(soon=count, later=count), _supplies(terms, views, known), others, terms, known, NOW_S
+        )
         return targets, [reason.rule for reason in reasons]
 
     return make

@@ -30,9 +30,10 @@ class Horizon:
         return len(self.need.work)
 
     @property
-    def step_hours(self) -> float:
-        """Length of one step."""
-        return self.need.step_s / 3600
+    def step_hours(self) -> Floats:
+        """Length of each step."""
+        hours: Floats = np.array(self.need.steps_s) / 3600
+        return hours
 
     def started(self, option: int, step: int) -> int:
         """The column of the cumulative starts of an option."""
@@ -108,7 +109,7 @@ def _add_option(builder: _Builder, horizon: Horizon, index: int, line: Timeline)
         if step:
             builder.add([(started, 1.0), (horizon.started(index, step - 1), -1.0)], least=0.0)
             builder.add([(stopped, 1.0), (horizon.stopped(index, step - 1), -1.0)], least=0.0)
-        back = step - line.held_steps
+        back = int(line.frees[step]) - 1
         held = [(horizon.started(index, back), -1.0)] if back >= 0 else []
         builder.add([(stopped, 1.0), *held], most=float(line.may_stop[step]))
         if line.option.max_replicas is not None:
@@ -150,7 +151,7 @@ def _add_budget(builder: _Builder, horizon: Horizon, step: int, max_usd_per_hour
 
 
 def _serving(horizon: Horizon, index: int, step: int) -> list[tuple[int, float]]:
-    back = step - horizon.timelines[index].cold_steps
+    back = int(horizon.timelines[index].serves[step]) - 1
     started = [(horizon.started(index, back), 1.0)] if back >= 0 else []
     return [*started, (horizon.stopped(index, step), -1.0)]
 
@@ -172,7 +173,7 @@ def _costs(horizon: Horizon) -> Floats:
     for index, line in enumerate(horizon.timelines):
         step_usd = line.option.usd_per_hour * horizon.step_hours
         costs[horizon.started(index, 0) : horizon.started(index, last) + 1] = step_usd
-        costs[horizon.stopped(index, 0) : horizon.stopped(index, last)] = -step_usd
+        costs[horizon.stopped(index, 0) : horizon.stopped(index, last)] = -step_usd[1:]
         costs[horizon.started(index, last)] += horizon.usd_per_change
         costs[horizon.stopped(index, last)] += horizon.usd_per_change
     missed_usd = horizon.usd_per_missed_work_hour * horizon.step_hours
