@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ MINUTE_S = 60.0
 class AtOneMoment:
     """The policy while it knows of no difference in cold starts, and of no minimum billing."""
 
-    policy: Raytide = Raytide()
+    policy: Raytide = field(default_factory=Raytide)
     name: str = "one moment"
     interval_s: float = 5.0
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from raytide.autoscaling.optimise.horizon import Plan, Prices, exact_plan, plan
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
@@ -40,59 +42,65 @@ BOUNDS = st.builds(
 )
 
 
-def _lives(option: Option, steps: int) -> list[list[tuple[int, int, int]]]:
-    """Every way to live for each replica, as (paid from, ready from, stopped in); those not started yet come last."""
+@dataclass(frozen=True)
+class _Fates:
+    """Every way that the replicas of one option can live; arrays of shape (ways, steps), and (ways,)."""
+
+    paid: NDArray[np.int64]
+    wanted: NDArray[np.int64]
+    ready: NDArray[np.int64]
+    num_changes: NDArray[np.int64]
+    held: NDArray[np.int64]
+    """Present replicas that are paid in each step in any case, and those that cannot stop by it; shape (steps,)."""
+    unstoppable: NDArray[np.int64]
+
+
+def _fates(option: Option, steps: int) -> _Fates:
+    """A life is (paid from, ready from, stopped in); besides what is present, at most two more ever start."""
     left = sorted((math.ceil(left_s / STEP_S) for left_s in option.min_billing_left_s), reverse=True)
     ready = sorted([0] * option.num_ready + [math.ceil(s / STEP_S) for s in option.starting_ready_in_s], reverse=True)
-    present = []
-    for at, held in itertools.zip_longest(ready, left[: len(ready)], fillvalue=0):
-        present.append([(0, at, stop) for stop in range(max(at, held), steps)] + [(0, at, steps)])
+    firsts = [max(at, held) for at, held in itertools.zip_longest(ready, left[: len(ready)], fillvalue=0)]
+    present = [
+        [*((0, at, stop) for stop in range(first, steps)), (0, at, steps)]
+        for at, first in zip(ready, firsts, strict=True)
+    ]
     cold, billed = math.ceil(option.cold_start_s / STEP_S), math.ceil(option.min_billing_s / STEP_S)
     new = [(steps, steps, steps)]
     for start in range(steps):
         stops = [*range(start + max(cold, billed), steps), steps]
         new += [(start, start + cold, stop) for stop in dict.fromkeys(stops)]
-    return [*present, *[new] * (2 - len(present))]
+    told = [(*a, *b) for a in itertools.product(*present) for b in itertools.combinations_with_replacement(new, 2)]
+    lives = np.array(told)[:, :, None, :]
+    start, at, stop = lives[..., 0], lives[..., 1], lives[..., 2]
+    step, lived = np.arange(steps), start < steps
+    started = (start < steps).sum(axis=(1, 2)) - len(present)
+    held = np.array([sum(t <= first for first in firsts) for t in range(steps)])
+    paid = ((start <= step) & (step <= stop)).sum(axis=1)
+    assert option.max_replicas is not None
+    within = (paid <= np.maximum(option.max_replicas, held)).all(axis=1)
+    return _Fates(
+        paid=paid[within],
+        wanted=((start <= step) & (step < stop)).sum(axis=1)[within],
+        ready=((at <= step) & (step < stop)).sum(axis=1)[within],
+        num_changes=(started + (lived & (stop < steps)).sum(axis=(1, 2)))[within],
+        held=held,
+        unstoppable=np.array([sum(t < first for first in firsts) for t in range(steps)]),
+    )
 
 
 def _cheapest_of_all_paths(options: tuple[Option, ...], need: Need, bounds: Bounds) -> float:
-    steps = range(len(need.work))
-    fates = [(option, ways) for option in options for ways in _lives(option, len(need.work))]
-    best = math.inf
-    for lives in itertools.product(*(ways for _, ways in fates)):
-        told = [(option, *life) for (option, _), life in zip(fates, lives, strict=True)]
-        best = min(best, _cost(told, [fate[1] for fate in fates], need, bounds, steps))
-    return best
-
-
-def _cost(
-    told: list[tuple[Option, int, int, int]],
-    ways: list[list[tuple[int, int, int]]],
-    need: Need,
-    bounds: Bounds,
-    steps: range,
-) -> float:
-    usd = 0.0
-    for step in steps:
-        paid = [o.usd_per_hour for o, start, _, stop in told if start <= step <= stop]
-        wanted = sum(start <= step < stop for _, start, _, stop in told)
-        held = [
-            o.usd_per_hour
-            for (o, *_), w in zip(told, ways, strict=True)
-            if w[0][0] == 0 and step <= min(x[2] for x in w)
-        ]
-        unstoppable = sum(w[0][0] == 0 and step < min(x[2] for x in w) for w in ways)
-        if wanted > max(bounds.max_replicas, unstoppable):
-            return math.inf
-        if bounds.max_usd_per_hour is not None and sum(paid) > max(bounds.max_usd_per_hour, sum(held)) + 1e-9:
-            return math.inf
-        served = sum(o.capacity for o, _, ready, stop in told if ready <= step < stop)
-        lacking = max(0, bounds.min_replicas - wanted) * max(o.capacity for o, *_ in told) * 10
-        usd += (sum(paid) + MISSED_USD * (max(0.0, need.work[step] - served) + lacking)) / HOUR
-    new = [w[0][0] != 0 for w in ways]
-    starts = sum(n and start < len(steps) for n, (_, start, _, _) in zip(new, told, strict=True))
-    stops = sum(start < len(steps) and stop < len(steps) for _, start, _, stop in told)
-    return usd + PRICES.usd_per_change * (starts + stops)
+    one, other = (_fates(option, len(need.work)) for option in options)
+    (a, b), (p, q) = (o.capacity for o in options), (o.usd_per_hour for o in options)
+    total = one.wanted[:, None] + other.wanted
+    spend = p * one.paid[:, None] + q * other.paid
+    most = np.maximum(bounds.max_replicas, one.unstoppable + other.unstoppable)
+    budget = math.inf if bounds.max_usd_per_hour is None else bounds.max_usd_per_hour
+    broken = (total > most) | (spend > np.maximum(budget, p * one.held + q * other.held) + 1e-9)
+    missed = np.maximum(0.0, np.array(need.work) - a * one.ready[:, None] - b * other.ready)
+    lacking = np.maximum(0, bounds.min_replicas - total) * max(a, b) * 10
+    usd = (spend + MISSED_USD * (missed + lacking)).sum(axis=-1) / HOUR
+    usd += PRICES.usd_per_change * (one.num_changes[:, None] + other.num_changes)
+    return float(np.where(broken.any(axis=-1), math.inf, usd).min())
 
 
 @settings(max_examples=25)

@@ -69,7 +69,7 @@ class Judge:
         now = np.array([[line.option.num_now] for line in lines], dtype=np.int64)
         prices = np.array([line.option.usd_per_hour for line in lines])
         may_stop = np.array([line.may_stop for line in lines])
-        held = now - np.column_stack([np.zeros_like(now), may_stop[:, :-1]])
+        held = np.array([line.held for line in lines])
         quotas = [[NO_QUOTA if line.option.max_replicas is None else line.option.max_replicas] for line in lines]
         return cls(
             horizon=horizon,

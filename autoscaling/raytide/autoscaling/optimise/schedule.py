@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -63,107 +64,112 @@ class Horizon:
         return list(by_option[:, 0]), list(by_option[:, 1])
 
 
-@dataclass(slots=True, kw_only=True)
-class _Builder:
-    """Rows under construction."""
-
-    starts: list[int] = field(default_factory=lambda: [0])
-    columns: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    least: list[float] = field(default_factory=list)
-    most: list[float] = field(default_factory=list)
-
-    def add(self, terms: list[tuple[int, float]], least: float = -np.inf, most: float = np.inf) -> None:
-        """`least ≤ Σ value·column ≤ most`."""
-        self.columns.extend(column for column, _ in terms)
-        self.values.extend(value for _, value in terms)
-        self.starts.append(len(self.columns))
-        self.least.append(least)
-        self.most.append(most)
-
-    def rows(self) -> Rows:
-        """The finished rows."""
-        return Rows(
-            starts=np.array(self.starts, dtype=np.int32),
-            columns=np.array(self.columns, dtype=np.int32),
-            values=np.array(self.values, dtype=np.float64),
-            least=np.array(self.least),
-            most=np.array(self.most),
-        )
+Block = tuple[Floats, Floats, Floats]
+"""Rows `least ≤ matrix·x ≤ most`, as `(matrix, least, most)`."""
 
 
 def program_of(horizon: Horizon) -> Program:
     """The program whose first columns are cumulative starts and stops, option by option."""
-    builder = _Builder()
-    for index, line in enumerate(horizon.timelines):
-        _add_option(builder, horizon, index, line)
-    for step in range(horizon.num_steps):
-        _add_step(builder, horizon, step)
-    return Program(costs=_costs(horizon), rows=builder.rows(), most=_most(horizon))
+    wide = [block for index in range(len(horizon.timelines)) for block in _of_option(horizon, index)]
+    wide += [_work(horizon), _limit(horizon), *_floors(horizon), *_budget(horizon)]
+    matrix, least, most = (np.concatenate(parts) for parts in zip(*wide, strict=True))
+    return Program(costs=_costs(horizon), rows=Rows.of_dense(matrix, least, most), most=_most(horizon))
 
 
-def _add_option(builder: _Builder, horizon: Horizon, index: int, line: Timeline) -> None:
+def _of_option(horizon: Horizon, index: int) -> list[Block]:
     """Starts and stops only add up; a replica stops once it is ready and its minimum billing is over."""
-    for step in range(horizon.num_steps):
-        started, stopped = horizon.started(index, step), horizon.stopped(index, step)
-        if step:
-            builder.add([(started, 1.0), (horizon.started(index, step - 1), -1.0)], least=0.0)
-            builder.add([(stopped, 1.0), (horizon.stopped(index, step - 1), -1.0)], least=0.0)
-        back = int(line.frees[step]) - 1
-        held = [(horizon.started(index, back), -1.0)] if back >= 0 else []
-        builder.add([(stopped, 1.0), *held], most=float(line.may_stop[step]))
-        if line.option.max_replicas is not None:
-            quota = max(line.option.max_replicas, line.held(step))
-            builder.add(_paid(horizon, index, step), most=float(quota - line.option.num_now))
-
-
-def _add_step(builder: _Builder, horizon: Horizon, step: int) -> None:
-    """Work, floors, the most replicas and the budget, in one step."""
-    lines = list(enumerate(horizon.timelines))
-    serving = [
-        (column, line.option.capacity * sign) for i, line in lines for column, sign in _serving(horizon, i, step)
+    line, steps = horizon.timelines[index], horizon.num_steps
+    nothing, endless = np.zeros(steps), np.full(steps, np.inf)
+    more = np.eye(steps) - np.eye(steps, k=-1)
+    blocks = [
+        (_columns(horizon, index, more, None), nothing, endless),
+        (_columns(horizon, index, None, more), nothing, endless),
+        (_columns(horizon, index, -_found(line.frees), np.eye(steps)), -endless, line.may_stop.astype(np.float64)),
     ]
-    covered = sum(line.option.capacity * float(line.ready[step]) for _, line in lines)
-    builder.add([*serving, (horizon.missed(step), 1.0)], least=horizon.need.work[step] - covered)
-    wanted = [term for i, _ in lines for term in _wanted(horizon, i, step)]
-    now = sum(line.option.num_now for _, line in lines)
-    held = sum(line.option.num_now - int(line.may_stop[step]) for _, line in lines)
-    builder.add(wanted, most=float(max(horizon.bounds.max_replicas, held) - now))
-    if horizon.bounds.min_replicas:
-        builder.add([*wanted, (horizon.lacking(step), 1.0)], least=float(horizon.bounds.min_replicas - now))
-    if horizon.bounds.base_on_demand:
-        steady = [(i, line) for i, line in lines if not line.option.spot]
-        terms = [term for i, _ in steady for term in _wanted(horizon, i, step)]
-        base = horizon.bounds.base_on_demand - sum(line.option.num_now for _, line in steady)
-        builder.add([*terms, (horizon.lacking(step), 1.0)], least=float(base))
-    if horizon.bounds.max_usd_per_hour is not None:
-        _add_budget(builder, horizon, step, horizon.bounds.max_usd_per_hour)
+    if line.option.max_replicas is not None:
+        quota = np.maximum(line.option.max_replicas, line.held) - line.option.num_now
+        blocks.append((_paid(horizon, index), -endless, quota.astype(np.float64)))
+    return blocks
 
 
-def _add_budget(builder: _Builder, horizon: Horizon, step: int, max_usd_per_hour: float) -> None:
+def _work(horizon: Horizon) -> Block:
+    """Work that no replica covers is left out."""
+    matrix, left = _missing(horizon, horizon.missed(0)), np.array(horizon.need.work)
+    for index, line in enumerate(horizon.timelines):
+        matrix += line.option.capacity * _columns(horizon, index, _found(line.serves), -np.eye(horizon.num_steps))
+        left = left - line.option.capacity * line.ready
+    return matrix, left, np.full(horizon.num_steps, np.inf)
+
+
+def _limit(horizon: Horizon) -> Block:
+    """The most replicas, less those that run; what cannot stop may exceed it."""
+    lines = horizon.timelines
+    now, held = (sum(each) for each in zip(*((line.option.num_now, line.unstoppable) for line in lines), strict=True))
+    most = np.maximum(horizon.bounds.max_replicas, held) - now
+    return _wanted(horizon, range(len(lines))), np.full(horizon.num_steps, -np.inf), most.astype(np.float64)
+
+
+def _floors(horizon: Horizon) -> list[Block]:
+    """At least so many replicas, and so many that cannot be preempted, less what floors lack."""
+    lines, bounds = horizon.timelines, horizon.bounds
+    steady = [index for index, line in enumerate(lines) if not line.option.spot]
+    floors = ((bounds.min_replicas, [*range(len(lines))]), (bounds.base_on_demand, steady))
+    return [
+        (
+            _wanted(horizon, which) + _missing(horizon, horizon.lacking(0)),
+            np.full(horizon.num_steps, float(floor - sum(lines[index].option.num_now for index in which))),
+            np.full(horizon.num_steps, np.inf),
+        )
+        for floor, which in floors
+        if floor
+    ]
+
+
+def _budget(horizon: Horizon) -> list[Block]:
     """What is held anyway may exceed the budget; nothing is added to it then. Draining replicas leave with step 0."""
-    lines = list(enumerate(horizon.timelines))
-    draining = sum(line.option.usd_per_hour * line.option.num_draining for _, line in lines) if step == 0 else 0.0
-    held = sum(line.option.usd_per_hour * line.held(step) for _, line in lines)
-    now = sum(line.option.usd_per_hour * line.option.num_now for _, line in lines)
-    terms = [(c, line.option.usd_per_hour * v) for i, line in lines for c, v in _paid(horizon, i, step)]
-    builder.add(terms, most=max(max_usd_per_hour - draining, held) - now)
+    if horizon.bounds.max_usd_per_hour is None:
+        return []
+    prices = [line.option.usd_per_hour for line in horizon.timelines]
+    held, left = np.zeros(horizon.num_steps), np.full(horizon.num_steps, horizon.bounds.max_usd_per_hour)
+    matrix, now = np.zeros((horizon.num_steps, horizon.num_columns)), 0.0
+    for index, (line, price) in enumerate(zip(horizon.timelines, prices, strict=True)):
+        matrix += price * _paid(horizon, index)
+        held += price * line.held
+        now += price * line.option.num_now
+        left[0] -= price * line.option.num_draining
+    return [(matrix, np.full(horizon.num_steps, -np.inf), np.maximum(left, held) - now)]
 
 
-def _serving(horizon: Horizon, index: int, step: int) -> list[tuple[int, float]]:
-    back = int(horizon.timelines[index].serves[step]) - 1
-    started = [(horizon.started(index, back), 1.0)] if back >= 0 else []
-    return [*started, (horizon.stopped(index, step), -1.0)]
+def _columns(horizon: Horizon, index: int, started: Floats | None, stopped: Floats | None) -> Floats:
+    """A matrix over all columns that is these in the starts and stops of one option; shape (steps, columns)."""
+    matrix = np.zeros((horizon.num_steps, horizon.num_columns))
+    for first, part in ((horizon.started(index, 0), started), (horizon.stopped(index, 0), stopped)):
+        if part is not None:
+            matrix[:, first : first + horizon.num_steps] = part
+    return matrix
 
 
-def _wanted(horizon: Horizon, index: int, step: int) -> list[tuple[int, float]]:
-    return [(horizon.started(index, step), 1.0), (horizon.stopped(index, step), -1.0)]
+def _missing(horizon: Horizon, first: int) -> Floats:
+    """One in the columns from `first` on, step by step."""
+    return np.eye(horizon.num_steps, horizon.num_columns, k=first)
 
 
-def _paid(horizon: Horizon, index: int, step: int) -> list[tuple[int, float]]:
+def _found(where: Steps) -> Floats:
+    """What each step finds of cumulative counts: those of as many first steps."""
+    found: Floats = (np.arange(len(where)) == where[:, None] - 1).astype(np.float64)
+    return found
+
+
+def _wanted(horizon: Horizon, which: Iterable[int]) -> Floats:
+    matrix, each = np.zeros((horizon.num_steps, horizon.num_columns)), np.eye(horizon.num_steps)
+    for index in which:
+        matrix += _columns(horizon, index, each, -each)
+    return matrix
+
+
+def _paid(horizon: Horizon, index: int) -> Floats:
     """A stop is paid to the end of its step."""
-    before = [(horizon.stopped(index, step - 1), -1.0)] if step else []
-    return [(horizon.started(index, step), 1.0), *before]
+    return _columns(horizon, index, np.eye(horizon.num_steps), -np.eye(horizon.num_steps, k=-1))
 
 
 def _costs(horizon: Horizon) -> Floats:

@@ -38,9 +38,16 @@ class Timeline:
     max_starts: int
     """Over the horizon, beside what runs."""
 
-    def held(self, step: int) -> int:
-        """Present replicas that are paid in a step whatever is decided: a stop is paid to the end of its step."""
-        return self.option.num_now - (int(self.may_stop[step - 1]) if step else 0)
+    @property
+    def unstoppable(self) -> Steps:
+        """Present replicas that cannot stop by each step."""
+        return self.option.num_now - self.may_stop
+
+    @property
+    def held(self) -> Steps:
+        """Present replicas that are paid in each step whatever is decided: a stop is paid to the end of its step."""
+        held: Steps = self.option.num_now - np.concatenate([[0], self.may_stop[:-1]])
+        return held
 
 
 def timeline(option: Option, need: Need, max_replicas: int) -> Timeline:
