@@ -81,7 +81,7 @@ def main() -> None:
 def _cases() -> Iterator[Case]:
     ramps, jumps, pulses = _ramps(), _jumps(), _pulses()
     none = Stockout(
-        variant="cheap", span=Span(start_s=MINUTE_S * (len(ramps) + 20), end_s=MINUTE_S * (len(ramps) + 80))
+        variant="cheap", span=Span(start_s=MINUTE_S * (len(ramps) + 15), end_s=MINUTE_S * (len(ramps) + 75))
     )
     yield Case(name="ramps", variants=(CHEAP, FAST), rates=ramps)
     yield Case(name="ramps, no cheap for 1 h", variants=(CHEAP, FAST), rates=ramps, faults=Faults(stockouts=(none,)))
@@ -92,19 +92,18 @@ def _cases() -> Iterator[Case]:
 
 
 def _ramps() -> np.ndarray:
-    """Requests per second by the minute: up fivefold within a quarter of an hour, and back."""
-    return np.interp(np.arange(180), [0, 30, 45, 90, 105, 120, 135, 150, 165], [20, 20, 100, 100, 30, 30, 80, 80, 20])
+    """Requests per second by the minute: up fivefold within ten minutes, and back."""
+    return np.interp(np.arange(110), [0, 20, 30, 60, 70, 80, 90, 100, 110], [20, 20, 100, 100, 30, 30, 80, 80, 20])
 
 
 def _jumps() -> np.ndarray:
-    """Steps that nothing announces, each for half an hour or more."""
-    return np.repeat([20.0, 70.0, 30.0, 90.0, 20.0], [40, 40, 30, 40, 30])
+    """Steps that nothing announces, each for half an hour or so."""
+    return np.repeat([20.0, 70.0, 30.0, 90.0], [30, 30, 25, 25])
 
 
 def _pulses() -> np.ndarray:
-    """A level with ten minutes of twice as much every three quarters of an hour."""
-    minutes = np.arange(180)
-    return np.where(minutes % 45 < 10, 90.0, 45.0)
+    """A level with eight minutes of twice as much every 37 minutes."""
+    return np.where(np.arange(111) % 37 < 8, 90.0, 45.0)
 
 
 def _score(case: Case, policy: Policy, seed: int) -> Score:

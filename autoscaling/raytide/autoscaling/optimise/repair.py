@@ -10,7 +10,7 @@ from raytide.autoscaling.optimise.judge import Judge
 from raytide.autoscaling.optimise.program import Floats
 from raytide.autoscaling.optimise.timeline import Steps
 
-MAX_ROUNDS: Final = 30
+MAX_ROUNDS: Final = 12
 """Each takes the best of all moves."""
 
 Path = tuple[Steps, Steps]
@@ -21,7 +21,8 @@ def repaired(judge: Judge, x: Floats, end: Steps) -> Path:
     """A whole path near the relaxed one, or near the shortest to the counts `end`; within all bounds."""
     relaxed, shortest = _rounded(judge, x), _shortest(judge, end)
     paths = _allowed(judge, *(np.concatenate([many, one[None]]) for many, one in zip(relaxed, shortest, strict=True)))
-    return _improved(judge, _nth(paths, judge.verdicts(*paths).best))
+    verdicts = judge.verdicts(*paths)
+    return _improved(judge, _nth(paths, verdicts.best), verdicts.rank(verdicts.best))
 
 
 def _rounded(judge: Judge, x: Floats) -> Path:
@@ -50,9 +51,8 @@ def _nth(paths: Path, path: int) -> Path:
     return paths[0][path], paths[1][path]
 
 
-def _improved(judge: Judge, path: Path) -> Path:
+def _improved(judge: Judge, path: Path, rank: tuple[float, float]) -> Path:
     """The path after the best move of every round, until none helps or the rounds are spent."""
-    rank = judge.verdicts(path[0][None], path[1][None]).rank(0)
     for _ in range(MAX_ROUNDS):
         moved = _allowed(judge, *_moved(judge, *path))
         verdicts = judge.verdicts(*moved)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,43 +69,53 @@ Block = tuple[Floats, Floats, Floats]
 
 def program_of(horizon: Horizon) -> Program:
     """The program whose first columns are cumulative starts and stops, option by option."""
-    wide = [block for index in range(len(horizon.timelines)) for block in _of_option(horizon, index)]
-    wide += [_work(horizon), _limit(horizon), *_floors(horizon), *_budget(horizon)]
-    matrix, least, most = (np.concatenate(parts) for parts in zip(*wide, strict=True))
+    blocks = [*_lives(horizon), _quotas(horizon), _work(horizon), _limit(horizon), *_floors(horizon), *_budget(horizon)]
+    matrix, least, most = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return Program(costs=_costs(horizon), rows=Rows.of_dense(matrix, least, most), most=_most(horizon))
 
 
-def _of_option(horizon: Horizon, index: int) -> list[Block]:
+def _lives(horizon: Horizon) -> list[Block]:
     """Starts and stops only add up; a replica stops once it is ready and its minimum billing is over."""
-    line, steps = horizon.timelines[index], horizon.num_steps
-    nothing, endless = np.zeros(steps), np.full(steps, np.inf)
-    more = np.eye(steps) - np.eye(steps, k=-1)
-    blocks = [
-        (_columns(horizon, index, more, None), nothing, endless),
-        (_columns(horizon, index, None, more), nothing, endless),
-        (_columns(horizon, index, -_found(line.frees), np.eye(steps)), -endless, line.may_stop.astype(np.float64)),
-    ]
-    if line.option.max_replicas is not None:
-        quota = np.maximum(line.option.max_replicas, line.held) - line.option.num_now
-        blocks.append((_paid(horizon, index), -endless, quota.astype(np.float64)))
-    return blocks
+    more = np.eye(horizon.num_steps) - np.eye(horizon.num_steps, k=-1)
+    each = np.arange(len(horizon.timelines))
+    start, stop, free = (np.zeros((each.size, horizon.num_steps, *_shape(horizon))) for _ in range(3))
+    start[each, :, each, 0], stop[each, :, each, 1] = more, more
+    free[each, :, each, 0] = -_found(np.array([line.frees for line in horizon.timelines]))
+    free[each, :, each, 1] = np.eye(horizon.num_steps)
+    may_stop = np.concatenate([line.may_stop for line in horizon.timelines]).astype(np.float64)
+    rising, endless = np.zeros(may_stop.size), np.full(may_stop.size, np.inf)
+    rows = [_widened(horizon, part) for part in (start, stop, free)]
+    return [(rows[0], rising, endless), (rows[1], rising, endless), (rows[2], -endless, may_stop)]
+
+
+def _quotas(horizon: Horizon) -> Block:
+    """What cannot stop may exceed a quota."""
+    bound = [(i, line) for i, line in enumerate(horizon.timelines) if line.option.max_replicas is not None]
+    which, each = np.array([i for i, _ in bound], dtype=np.int64), np.arange(len(bound))
+    parts = np.zeros((each.size, horizon.num_steps, *_shape(horizon)))
+    parts[each, :, which] = _paid(horizon)
+    quotas = [np.maximum(line.option.max_replicas or 0, line.held) - line.option.num_now for _, line in bound]
+    most = np.concatenate([np.zeros(0), *quotas])
+    return _widened(horizon, parts), np.full(most.size, -np.inf), most
 
 
 def _work(horizon: Horizon) -> Block:
     """Work that no replica covers is left out."""
-    matrix, left = _missing(horizon, horizon.missed(0)), np.array(horizon.need.work)
-    for index, line in enumerate(horizon.timelines):
-        matrix += line.option.capacity * _columns(horizon, index, _found(line.serves), -np.eye(horizon.num_steps))
-        left = left - line.option.capacity * line.ready
-    return matrix, left, np.full(horizon.num_steps, np.inf)
+    capacity = np.array([line.option.capacity for line in horizon.timelines])
+    parts = np.zeros((horizon.num_steps, *_shape(horizon)))
+    found = _found(np.array([line.serves for line in horizon.timelines])).swapaxes(0, 1)
+    parts[:, :, 0] = capacity[:, None] * found
+    parts[:, :, 1] = -capacity[:, None] * np.eye(horizon.num_steps)[:, None]
+    left = np.array(horizon.need.work) - capacity @ np.array([line.ready for line in horizon.timelines])
+    return _widened(horizon, parts, horizon.missed(0)), left, np.full(horizon.num_steps, np.inf)
 
 
 def _limit(horizon: Horizon) -> Block:
     """The most replicas, less those that run; what cannot stop may exceed it."""
-    lines = horizon.timelines
-    now, held = (sum(each) for each in zip(*((line.option.num_now, line.unstoppable) for line in lines), strict=True))
-    most = np.maximum(horizon.bounds.max_replicas, held) - now
-    return _wanted(horizon, range(len(lines))), np.full(horizon.num_steps, -np.inf), most.astype(np.float64)
+    now = sum(line.option.num_now for line in horizon.timelines)
+    unstoppable = np.array([line.unstoppable for line in horizon.timelines]).sum(axis=0)
+    most = (np.maximum(horizon.bounds.max_replicas, unstoppable) - now).astype(np.float64)
+    return _widened(horizon, _wanted(horizon, slice(None))), np.full(horizon.num_steps, -np.inf), most
 
 
 def _floors(horizon: Horizon) -> list[Block]:
@@ -116,7 +125,7 @@ def _floors(horizon: Horizon) -> list[Block]:
     floors = ((bounds.min_replicas, [*range(len(lines))]), (bounds.base_on_demand, steady))
     return [
         (
-            _wanted(horizon, which) + _missing(horizon, horizon.lacking(0)),
+            _widened(horizon, _wanted(horizon, which), horizon.lacking(0)),
             np.full(horizon.num_steps, float(floor - sum(lines[index].option.num_now for index in which))),
             np.full(horizon.num_steps, np.inf),
         )
@@ -129,47 +138,47 @@ def _budget(horizon: Horizon) -> list[Block]:
     """What is held anyway may exceed the budget; nothing is added to it then. Draining replicas leave with step 0."""
     if horizon.bounds.max_usd_per_hour is None:
         return []
-    prices = [line.option.usd_per_hour for line in horizon.timelines]
-    held, left = np.zeros(horizon.num_steps), np.full(horizon.num_steps, horizon.bounds.max_usd_per_hour)
-    matrix, now = np.zeros((horizon.num_steps, horizon.num_columns)), 0.0
-    for index, (line, price) in enumerate(zip(horizon.timelines, prices, strict=True)):
-        matrix += price * _paid(horizon, index)
-        held += price * line.held
-        now += price * line.option.num_now
-        left[0] -= price * line.option.num_draining
-    return [(matrix, np.full(horizon.num_steps, -np.inf), np.maximum(left, held) - now)]
+    lines = horizon.timelines
+    prices = np.array([line.option.usd_per_hour for line in lines])
+    left = np.full(horizon.num_steps, horizon.bounds.max_usd_per_hour)
+    left[0] -= prices @ [line.option.num_draining for line in lines]
+    most = np.maximum(left, prices @ np.array([line.held for line in lines]))
+    parts = prices[:, None, None] * _paid(horizon)[:, None]
+    now = prices @ [line.option.num_now for line in lines]
+    return [(_widened(horizon, parts), np.full(horizon.num_steps, -np.inf), most - now)]
 
 
-def _columns(horizon: Horizon, index: int, started: Floats | None, stopped: Floats | None) -> Floats:
-    """A matrix over all columns that is these in the starts and stops of one option; shape (steps, columns)."""
-    matrix = np.zeros((horizon.num_steps, horizon.num_columns))
-    for first, part in ((horizon.started(index, 0), started), (horizon.stopped(index, 0), stopped)):
-        if part is not None:
-            matrix[:, first : first + horizon.num_steps] = part
-    return matrix
+def _shape(horizon: Horizon) -> tuple[int, int, int]:
+    """Of the columns that are starts and stops: options, starts or stops, steps."""
+    return len(horizon.timelines), 2, horizon.num_steps
 
 
-def _missing(horizon: Horizon, first: int) -> Floats:
-    """One in the columns from `first` on, step by step."""
-    return np.eye(horizon.num_steps, horizon.num_columns, k=first)
+def _widened(horizon: Horizon, parts: Floats, ones_from: int | None = None) -> Floats:
+    """Rows over all columns, from those over starts and stops; with a one for each step from a column on."""
+    rows = parts.reshape(-1, 2 * len(horizon.timelines) * horizon.num_steps)
+    wide = np.zeros((len(rows), horizon.num_columns))
+    wide[:, : rows.shape[1]] = rows
+    if ones_from is not None:
+        wide[:, ones_from : ones_from + horizon.num_steps] = np.eye(horizon.num_steps)
+    return wide
 
 
 def _found(where: Steps) -> Floats:
-    """What each step finds of cumulative counts: those of as many first steps."""
-    found: Floats = (np.arange(len(where)) == where[:, None] - 1).astype(np.float64)
+    """What each step finds of cumulative counts: those of as many first steps; shape (options, steps, steps)."""
+    found: Floats = (np.arange(where.shape[1]) == where[:, :, None] - 1).astype(np.float64)
     return found
 
 
-def _wanted(horizon: Horizon, which: Iterable[int]) -> Floats:
-    matrix, each = np.zeros((horizon.num_steps, horizon.num_columns)), np.eye(horizon.num_steps)
-    for index in which:
-        matrix += _columns(horizon, index, each, -each)
-    return matrix
+def _wanted(horizon: Horizon, which: list[int] | slice) -> Floats:
+    """Starts less stops of these options, step by step."""
+    parts, each = np.zeros((horizon.num_steps, *_shape(horizon))), np.eye(horizon.num_steps)
+    parts[:, which, 0], parts[:, which, 1] = each[:, None], -each[:, None]
+    return parts
 
 
-def _paid(horizon: Horizon, index: int) -> Floats:
-    """A stop is paid to the end of its step."""
-    return _columns(horizon, index, np.eye(horizon.num_steps), -np.eye(horizon.num_steps, k=-1))
+def _paid(horizon: Horizon) -> Floats:
+    """A stop is paid to the end of its step; shape (steps, starts or stops, steps)."""
+    return np.stack([np.eye(horizon.num_steps), -np.eye(horizon.num_steps, k=-1)], axis=1)
 
 
 def _costs(horizon: Horizon) -> Floats:

@@ -34,9 +34,15 @@ def hedged(counts: Counts, options: tuple[Option, ...], work: float, max_replica
 
 
 def counted(option: Option, num: int) -> Option:
-    """The option with the capacity that is counted on where so many of it run, per replica."""
-    num = max(1, num)
-    return replace(option, capacity=option.capacity * _surviving(option, num) / num) if option.spot else option
+    """The option with the capacity of a replica that is counted on where `num` of it are wanted; none is had for none.
+
+    On-demand capacity is there whatever is wanted.
+    """
+    if not option.spot:
+        return option
+    at = max(1, num or option.num_now)
+    survives = _surviving(option, at) / at
+    return replace(option, capacity=option.capacity * survives, available=option.available and num > 0)
 
 
 def usd_per_hour(counts: Counts, options: tuple[Option, ...]) -> float:

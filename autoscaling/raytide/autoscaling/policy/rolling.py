@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
-
-import numpy as np
 
 from raytide.autoscaling.optimise.horizon import Plan, Prices, plan, promising
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
 from raytide.autoscaling.policy.hedge import counted
 
-_NUM_STEPS: Final = 8
-"""Until the slowest start of now is in; one long step follows."""
 _LASTS_S: Final = 3600.0
-"""How long the work is taken to last after that: a move must pay for itself within an hour."""
+"""How long the work is taken to last once the slowest start is in: a move must pay for itself within an hour."""
 _CHANGE_S: Final = 60.0
 """A start or a stop weighs as much as a minute of the cheapest replica, so none is made for nothing."""
 
@@ -39,22 +36,19 @@ class Way:
         return replace(self, soon=max(0.0, self.soon - soon), later=max(0.0, self.later - later))
 
     def need(self) -> Need:
-        """The work step by step: level until the fastest start of the next step could serve, then straight to the end.
-
-        So nothing that starts fast is ordered before it must be.
+        """The work in as few steps as show what can wait: until the fastest start of now serves, until the last moment
+        at which it is still in time for what comes later, until the slowest serves, and from then on.
         """
-        step_s = self.later_s / _NUM_STEPS
-        steps = np.arange(_NUM_STEPS + 1)
-        until = np.ceil(self.soon_s / step_s - 1e-9)
-        share = np.clip((steps - until) / max(1.0, _NUM_STEPS - until), 0.0, 1.0)
-        work = self.soon + (self.later - self.soon) * share
-        return Need(steps_s=(step_s,) * _NUM_STEPS + (_LASTS_S,), work=tuple(work.tolist()))
+        begins_s = sorted({0.0, self.soon_s, self.later_s - self.soon_s, self.later_s})
+        steps_s = (*(end - begin for begin, end in pairwise(begins_s)), _LASTS_S)
+        return Need(steps_s=steps_s, work=(*(self.soon,) * (len(steps_s) - 1), self.later))
 
 
 def rolled(end: Counts, options: tuple[Option, ...], way: Way, bounds: Bounds) -> tuple[Counts, Plan]:
     """Targets for now, and the plan that they begin; variants that it leaves out for their number go to the end."""
     chosen = promising(options, end) or options
-    others = tuple(option for option in options if option not in chosen)
+    names = {option.variant for option in chosen}
+    others = tuple(option for option in options if option.variant not in names)
     planned = plan(
         tuple(counted(option, end[option.variant]) for option in chosen),
         way.beside(

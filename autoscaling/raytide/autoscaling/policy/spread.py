@@ -126,9 +126,7 @@ def _mixed(way: Way, options: tuple[Option, ...], bounds: Bounds, *, rolls: bool
         return now, ()
     if not rolls:
         return counts, (_said(mix, counts, options),)
-    firm = not any(counts[option.variant] for option in options if option.spot)
-    held = tuple(replace(option, available=option.available and not (firm and option.spot)) for option in options)
-    targets, planned = rolled(counts, held, way, bounds)
+    targets, planned = rolled(counts, options, way, bounds)
     if planned.saves_usd <= _WORTH_A_MOVE * planned.usd:
         return now, ()
     return targets, (_said(mix, counts, options), *_on_the_way(targets, counts, options, way))
