@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from raytide.autoscaling.optimise.horizon import Prices, plan
+from raytide.autoscaling.optimise.horizon import Prices, plan, promising
 from raytide.autoscaling.optimise.mix import cheapest_mix
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
 
@@ -60,7 +60,8 @@ def _mix_gap(service: Service) -> float:
 
 def _plan_gap(service: Service) -> float:
     options, need, bounds = service
-    found = plan(options, need, bounds, Prices(usd_per_change=0.02))
+    end = cheapest_mix(options, need.work[-1], bounds).counts
+    found = plan(promising(options, end), need, bounds, Prices(usd_per_change=0.02), end)
     return 1 - found.bound_usd / found.objective_usd if found.objective_usd else 0.0
 
 

@@ -14,15 +14,13 @@ import numpy as np
 
 from raytide.autoscaling.optimise.judge import Judge
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
-from raytide.autoscaling.optimise.program import relaxed, whole
+from raytide.autoscaling.optimise.program import relaxed
 from raytide.autoscaling.optimise.repair import repaired
 from raytide.autoscaling.optimise.schedule import Horizon, program_of
 from raytide.autoscaling.optimise.timeline import Steps, timeline
 
 MISSED_FACTOR: Final = 100.0
 """Work is left out only where no money buys it: a hundred times the dearest capacity."""
-
-MAX_NODES: Final = 500
 
 LIMIT: Final = 8
 """Options that a plan looks at: more hardly make it cheaper, and take longer."""
@@ -62,38 +60,16 @@ class Plan:
     """No plan with the options considered has a lower objective."""
 
 
-def plan(
-    options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices, end: Mapping[str, int] | None = None
-) -> Plan:
-    """The relaxation, or the shortest path to `end` if better, repaired to whole replicas; the bound says how good."""
+def plan(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices, end: Mapping[str, int]) -> Plan:
+    """The relaxation, or the shortest path to the counts `end` if better, repaired to whole replicas."""
     horizon = horizon_of(options, need, bounds, prices)
     program = program_of(horizon)
     relaxation = relaxed(program)
     assert relaxation is not None, "holding what runs is always feasible"
     judge = Judge.of(horizon)
-    counts = end or {}
-    ends = [counts.get(line.option.variant, line.option.num_now) for line in horizon.timelines]
-    started, stopped = repaired(judge, relaxation.x, np.array(ends, dtype=np.int64))
+    ends = np.array([end[line.option.variant] for line in horizon.timelines], dtype=np.int64)
+    started, stopped = repaired(judge, relaxation.x, ends)
     return _plan(judge, started, stopped, relaxation.bound)
-
-
-def exact_plan(
-    options: tuple[Option, ...],
-    need: Need,
-    bounds: Bounds,
-    prices: Prices,
-    gap: float = 0.0,
-    max_nodes: int = MAX_NODES,
-) -> Plan:
-    """The best plan, to within `gap` unless the node limit ends the search; for off the fast path."""
-    horizon = horizon_of(options, need, bounds, prices)
-    program = program_of(horizon)
-    integers = np.arange(horizon.num_columns) < horizon.missed(0)
-    solution = whole(program, integers, max_nodes, gap)
-    if solution is None:
-        return plan(options, need, bounds, prices)
-    started, stopped = map(np.array, horizon.split(solution.x))
-    return _plan(Judge.of(horizon), started, stopped, solution.bound)
 
 
 def horizon_of(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices) -> Horizon:

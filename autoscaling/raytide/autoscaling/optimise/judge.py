@@ -89,7 +89,8 @@ class Judge:
 
     def allowed(self, started: Steps, stopped: Steps) -> Steps:
         """The stops, none earlier than readiness and minimum billing allow; all of shape (paths, options, steps)."""
-        return np.minimum(stopped, self.may_stop + _come(started, self.frees))
+        allowed: Steps = np.minimum(stopped, self.may_stop + _come(started, self.frees))
+        return allowed
 
     def verdicts(self, started: Steps, stopped: Steps) -> Verdicts:
         """The verdicts on cumulative starts and stops; both of shape (paths, options, steps)."""

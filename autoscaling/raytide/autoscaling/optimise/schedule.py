@@ -56,12 +56,6 @@ class Horizon:
         """Of the program."""
         return 2 * (len(self.timelines) + 1) * self.num_steps
 
-    def split(self, x: Floats) -> tuple[list[Steps], list[Steps]]:
-        """Cumulative starts and stops per option, whole."""
-        whole = np.rint(x[: 2 * len(self.timelines) * self.num_steps]).astype(np.int64)
-        by_option = whole.reshape(len(self.timelines), 2, self.num_steps)
-        return list(by_option[:, 0]), list(by_option[:, 1])
-
 
 Block = tuple[Floats, Floats, Floats]
 """Rows `least ≤ matrix·x ≤ most`, as `(matrix, least, most)`."""

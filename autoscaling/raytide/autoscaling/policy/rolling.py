@@ -14,6 +14,8 @@ from raytide.autoscaling.optimise.horizon import Plan, Prices, plan, promising
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
 from raytide.autoscaling.policy.hedge import counted
 
+_DRAINS_S: Final = 60.0
+"""How long what was replaced is still paid for."""
 _LASTS_S: Final = 3600.0
 """How long the work is taken to last once the slowest start is in: a move must pay for itself within an hour."""
 _CHANGE_S: Final = 60.0
@@ -37,11 +39,12 @@ class Way:
 
     def need(self) -> Need:
         """The work in as few steps as show what can wait: until the fastest start of now serves, until the last moment
-        at which it is still in time for what comes later, until the slowest serves, and from then on.
+        at which it is still in time for what comes later, until the slowest serves, until what that replaces has
+        drained, and from then on.
         """
         begins_s = sorted({0.0, self.soon_s, self.later_s - self.soon_s, self.later_s})
-        steps_s = (*(end - begin for begin, end in pairwise(begins_s)), _LASTS_S)
-        return Need(steps_s=steps_s, work=(*(self.soon,) * (len(steps_s) - 1), self.later))
+        steps_s = (*(end - begin for begin, end in pairwise(begins_s)), _DRAINS_S, _LASTS_S)
+        return Need(steps_s=steps_s, work=(*(self.soon,) * (len(steps_s) - 2), self.later, self.later))
 
 
 def rolled(end: Counts, options: tuple[Option, ...], way: Way, bounds: Bounds) -> tuple[Counts, Plan]:
