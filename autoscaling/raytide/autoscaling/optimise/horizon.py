@@ -22,7 +22,7 @@ from raytide.autoscaling.optimise.timeline import Steps, timeline
 MISSED_FACTOR: Final = 100.0
 """Work is left out only where no money buys it: a hundred times the dearest capacity."""
 
-LIMIT: Final = 8
+LIMIT: Final = 6
 """Options that a plan looks at: more hardly make it cheaper, and take longer."""
 
 AS_FAST_S: Final = 10.0

@@ -10,7 +10,7 @@ from raytide.autoscaling.optimise.judge import Judge
 from raytide.autoscaling.optimise.program import Floats
 from raytide.autoscaling.optimise.timeline import Steps
 
-MAX_ROUNDS: Final = 12
+MAX_ROUNDS: Final = 6
 """Each takes the best of all moves."""
 
 Path = tuple[Steps, Steps]
@@ -64,28 +64,36 @@ def _improved(judge: Judge, path: Path, rank: tuple[float, float]) -> Path:
 
 
 def _moved(judge: Judge, started: Steps, stopped: Steps) -> Path:
-    """One start less, later, more, or of one or two of another variant; one stop less or more; or one less of both."""
-    end = started.shape[1]
+    """Every path that is a move away: one start less, later, more, or one or two of another variant in its place; one
+    stop less or more; a start and a stop less; and a start now with a stop at any step, which bridges or replaces.
+    """
+    num, end = started.shape
     begun, ended = (np.argwhere(np.diff(each, axis=1, prepend=0) > 0) for each in (started, stopped))
     room = np.flatnonzero(started[:, -1] < judge.max_starts[:, 0])
     begins = np.unique(np.append(begun[:, 1], 0))
     fewer, unstopped = _change(begun, -1, end, started), _change(ended, -1, end, stopped)
-    others = _change(_pairs(room, np.arange(end)), 1, end, started).reshape(len(room), end, *started.shape)
-    swapped = fewer[:, None] + others[:, begun[:, 1]].swapaxes(0, 1)
+    stops = _change(_pairs(np.arange(num), np.arange(end)), 1, end, stopped)
+    others = _change(_pairs(room, np.arange(end)), 1, end, started).reshape(len(room), end, num, end)
+    instead = others[:, begun[:, 1]].swapaxes(0, 1)
     starts = [
         fewer,
         _change(begun[begun[:, 1] < end - 1], -1, 1, started),
-        others[:, begins].reshape(-1, *started.shape),
-        swapped.reshape(-1, *started.shape),
-        (swapped + others[:, begun[:, 1]].swapaxes(0, 1)).reshape(-1, *started.shape),
+        *(each.reshape(-1, num, end) for each in (others[:, begins], fewer[:, None] + instead)),
+        (fewer[:, None] + 2 * instead).reshape(-1, num, end),
     ]
-    stops = [unstopped, _change(_pairs(np.arange(len(started)), np.arange(end)), 1, end, stopped)]
-    started_by, stopped_by = np.concatenate(starts), np.concatenate(stops)
-    kept = (np.repeat(fewer, len(ended), axis=0), np.tile(unstopped, (len(begun), 1, 1)))
-    return (
-        started + np.concatenate([started_by, np.zeros_like(stopped_by), kept[0]]),
-        stopped + np.concatenate([np.zeros_like(started_by), stopped_by, kept[1]]),
-    )
+    moves = [
+        (np.concatenate(starts), None),
+        (None, np.concatenate([unstopped, stops])),
+        (np.repeat(fewer, len(ended), axis=0), np.tile(unstopped, (len(begun), 1, 1))),
+        (np.repeat(others[:, 0], len(stops), axis=0), np.tile(stops, (len(room), 1, 1))),
+    ]
+    filled = [(_or_still(a, b), _or_still(b, a)) for a, b in moves]
+    return started + np.concatenate([a for a, _ in filled]), stopped + np.concatenate([b for _, b in filled])
+
+
+def _or_still(change: Steps | None, other: Steps | None) -> Steps:
+    """The change, or none beside the other."""
+    return np.zeros_like(other) if change is None else change
 
 
 def _pairs(options: Steps, steps: Steps) -> Steps:
