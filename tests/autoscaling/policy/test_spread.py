@@ -202,6 +202,7 @@ def test_the_bridge_stays_until_the_slow_start_is_in(
     spread_over: Spread, slow_and_fast: Declare, view_of: View
 ) -> None:
     on_its_way = view_of("a", 1, starting_for_s=(400.0,) * 3)
+    assert spread_over(_ahead(4, 4), slow_and_fast(), on_its_way, view_of("b", 0))[0] == {"a": 4, "b": 3}
     assert spread_over(_ahead(4, 4), slow_and_fast(), on_its_way, view_of("b", 3))[0] == {"a": 4, "b": 3}
     assert spread_over(_ahead(4, 4), slow_and_fast(), view_of("a", 4), view_of("b", 3))[0] == {"a": 4, "b": 0}
 

@@ -122,7 +122,8 @@ def _mixed(way: Way, options: tuple[Option, ...], bounds: Bounds, *, rolls: bool
     """The next step to the cheapest mix; none where what runs is as good."""
     mix, counts = _cheapest(way.later, options, bounds)
     now = {option.variant: option.num_now for option in options}
-    if _stays(now, usd_per_hour(counts, options), options, way, bounds):
+    is_there = not rolls or sum(option.capacity * option.num_ready for option in options) >= way.soon
+    if is_there and _stays(now, usd_per_hour(counts, options), options, way.later, bounds):
         return now, ()
     if not rolls:
         return counts, (_said(mix, counts, options),)
@@ -155,10 +156,9 @@ def _bounds(options: tuple[Option, ...], terms: Terms, *, priced: bool) -> Bound
     return replace(bounds, max_usd_per_hour=usd)
 
 
-def _stays(now: Targets, usd: float, options: tuple[Option, ...], way: Way, bounds: Bounds) -> bool:
+def _stays(now: Targets, usd: float, options: tuple[Option, ...], work: float, bounds: Bounds) -> bool:
     """Whether what runs is sure to cover the work within the bounds, for hardly more than `usd` per hour."""
-    ready = sum(option.capacity * option.num_ready for option in options)
-    covers = assured(now, options) >= way.later > 0 and (way.soon == way.later or ready >= way.soon)
+    covers = assured(now, options) >= work > 0
     quoted = all(option.max_replicas is None or now[option.variant] <= option.max_replicas for option in options)
     counted = bounds.min_replicas <= sum(now.values()) <= bounds.max_replicas
     return covers and quoted and counted and usd_per_hour(now, options) <= (1 + _WORTH_A_MOVE) * usd
