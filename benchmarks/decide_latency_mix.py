@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from raytide.autoscaling.optimise.horizon import Prices, plan
+from raytide.autoscaling.optimise.horizon import Prices, plan, promising
 from raytide.autoscaling.optimise.mix import cheapest_mix
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
 
@@ -60,7 +60,8 @@ def _mix_gap(service: Service) -> float:
 
 def _plan_gap(service: Service) -> float:
     options, need, bounds = service
-    found = plan(options, need, bounds, Prices(usd_per_change=0.02))
+    end = cheapest_mix(options, need.work[-1], bounds).counts
+    found = plan(promising(options, end), need, bounds, Prices(usd_per_change=0.02), end)
     return 1 - found.bound_usd / found.objective_usd if found.objective_usd else 0.0
 
 
@@ -73,7 +74,7 @@ def _service(random: np.random.Generator, num_variants: int) -> Service:
         max_usd_per_hour=float(random.uniform(20, 120)) if random.random() < 0.4 else None,
     )
     options = tuple(_option(random, f"v{index:02d}") for index in range(num_variants))
-    return options, Need(step_s=STEP_S, work=tuple(work.tolist())), bounds
+    return options, Need.even(STEP_S, tuple(work.tolist())), bounds
 
 
 def _option(random: np.random.Generator, name: str) -> Option:

@@ -12,6 +12,7 @@ from raytide.autoscaling.decision import Rule
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation, VariantView
 from raytide.autoscaling.optimise.breaker import NUM_FAILURES, REST_S, Breaker
+from raytide.autoscaling.policy.ahead import Ahead
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.learn import begin
 from raytide.autoscaling.policy.settings import Settings
@@ -35,10 +36,11 @@ def spread_over() -> Spread:
     """Targets and rules for so many replicas of the first variant, beside what runs."""
 
     def make(
-        count: int, terms: Terms, *views: VariantView, others: tuple[VariantView, ...] = (), **learnt: Any
+        count: int | Ahead, terms: Terms, *views: VariantView, others: tuple[VariantView, ...] = (), **learnt: Any
     ) -> tuple[Mapping[str, int], list[Rule]]:
         known = replace(begin(terms, Settings()), **learnt)
-        targets, reasons = spread(count, _supplies(terms, views, known), others, terms, known, NOW_S)
+        needed = Ahead(soon=count, later=count) if isinstance(count, int) else count
+        targets, reasons = spread(needed, _supplies(terms, views, known), others, terms, known, NOW_S)
         return targets, [reason.rule for reason in reasons]
 
     return make
@@ -173,3 +175,71 @@ def test_a_variant_of_which_nothing_is_known_keeps_its_share_of_the_bounds(
     terms = terms_of(variant_of("a"), unknown, max_replicas=6, max_usd_per_hour=40.0)
     targets, _ = spread_over(9, terms, view_of("a", 1), others=(view_of("b", 2),))
     assert targets == {"a": 3, "b": 2}
+
+
+def _ahead(soon: int, later: int) -> Ahead:
+    return Ahead(soon=soon, later=later, soon_s=60.0, later_s=600.0)
+
+
+@pytest.fixture(scope="session")
+def slow_and_fast(terms_of: Declare, variant_of: Make) -> Callable[..., Terms]:
+    """A cheap variant that takes ten minutes to start, and a dear one that takes one."""
+
+    def make(**said: Any) -> Terms:
+        slow = variant_of("a", usd_per_hour=4.0, cold_start_s=600.0)
+        return terms_of(slow, variant_of("b", cold_start_s=60.0, **said))
+
+    return make
+
+
+def test_a_fast_start_bridges_a_slow_one(spread_over: Spread, slow_and_fast: Declare, view_of: View) -> None:
+    targets, rules = spread_over(_ahead(4, 4), slow_and_fast(), view_of("a", 1), view_of("b", 0))
+    assert targets == {"a": 4, "b": 3}
+    assert rules == [Rule.PRICE, Rule.PRICE]
+
+
+def test_the_bridge_stays_until_the_slow_start_is_in(
+    spread_over: Spread, slow_and_fast: Declare, view_of: View
+) -> None:
+    on_its_way = view_of("a", 1, starting_for_s=(400.0,) * 3)
+    assert spread_over(_ahead(4, 4), slow_and_fast(), on_its_way, view_of("b", 0))[0] == {"a": 4, "b": 3}
+    assert spread_over(_ahead(4, 4), slow_and_fast(), on_its_way, view_of("b", 3))[0] == {"a": 4, "b": 3}
+    assert spread_over(_ahead(4, 4), slow_and_fast(), view_of("a", 4), view_of("b", 3))[0] == {"a": 4, "b": 0}
+
+
+def test_what_starts_fast_is_not_ordered_for_what_may_come_later(
+    spread_over: Spread, slow_and_fast: Declare, view_of: View
+) -> None:
+    views = view_of("a", 4), view_of("b", 0)
+    failing = Breaker().seen(num_started=0, num_failed=NUM_FAILURES, now_s=NOW_S)
+    assert spread_over(_ahead(4, 7), slow_and_fast(), *views, breakers={"a": failing})[0] == {"a": 4, "b": 0}
+    assert spread_over(_ahead(6, 7), slow_and_fast(), *views, breakers={"a": failing})[0] == {"a": 4, "b": 2}
+
+
+def test_a_slow_start_is_not_ordered_for_a_peak_that_will_be_over(
+    spread_over: Spread, slow_and_fast: Declare, view_of: View
+) -> None:
+    assert spread_over(_ahead(6, 4), slow_and_fast(), view_of("a", 4), view_of("b", 0))[0] == {"a": 4, "b": 2}
+
+
+def test_what_starts_slowly_is_kept_for_later_and_what_starts_fast_is_not(
+    spread_over: Spread, slow_and_fast: Declare, view_of: View
+) -> None:
+    assert spread_over(_ahead(2, 6), slow_and_fast(), view_of("a", 4), view_of("b", 2))[0]["a"] >= 4
+    assert spread_over(_ahead(4, 4), slow_and_fast(), view_of("a", 4), view_of("b", 2))[0] == {"a": 4, "b": 0}
+
+
+def test_a_replica_that_is_paid_in_any_case_is_not_stopped(
+    spread_over: Spread, terms_of: Declare, variant_of: Make, view_of: View
+) -> None:
+    terms = terms_of(variant_of("a"), variant_of("b", min_billing_s=3600.0))
+    views = view_of("a", 1), view_of("b", 3)
+    assert sum(spread_over(1, terms, *views)[0].values()) == 1
+    billed = {"b": (NOW_S + 1800.0, NOW_S + 1800.0)}
+    assert spread_over(1, terms, *views, billed_until_s=billed)[0] == {"a": 0, "b": 2}
+
+
+def test_a_budget_bounds_the_bridge_too(spread_over: Spread, slow_and_fast: Declare, view_of: View) -> None:
+    terms = replace(slow_and_fast(), max_usd_per_hour=24.0)
+    targets, _ = spread_over(_ahead(4, 4), terms, view_of("a", 1), view_of("b", 0))
+    assert 4.0 * targets["a"] + 8.0 * targets["b"] <= 24.0

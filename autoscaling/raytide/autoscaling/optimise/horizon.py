@@ -14,7 +14,7 @@ import numpy as np
 
 from raytide.autoscaling.optimise.judge import Judge
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
-from raytide.autoscaling.optimise.program import relaxed, whole
+from raytide.autoscaling.optimise.program import relaxed
 from raytide.autoscaling.optimise.repair import repaired
 from raytide.autoscaling.optimise.schedule import Horizon, program_of
 from raytide.autoscaling.optimise.timeline import Steps, timeline
@@ -22,7 +22,11 @@ from raytide.autoscaling.optimise.timeline import Steps, timeline
 MISSED_FACTOR: Final = 100.0
 """Work is left out only where no money buys it: a hundred times the dearest capacity."""
 
-MAX_NODES: Final = 500
+LIMIT: Final = 6
+"""Options that a plan looks at: more hardly make it cheaper, and take longer."""
+
+AS_FAST_S: Final = 10.0
+"""Of options that start about as fast as the fastest, the cheapest is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,8 @@ class Plan:
     """Of all replicas over the horizon, until their resources are given back."""
     missed_work_hours: float
     """Work left uncovered, over the horizon."""
+    saves_usd: float
+    """Compared with changing nothing, missed work included; infinite where that goes beyond a bound."""
     num_changes: int
     objective_usd: float
     """With changes and missed work."""
@@ -54,40 +60,22 @@ class Plan:
     """No plan with the options considered has a lower objective."""
 
 
-def plan(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices) -> Plan:
-    """The relaxation of the promising options, repaired to whole replicas, and the bound that says how good it is."""
-    horizon = horizon_of(promising(options), need, bounds, prices)
+def plan(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices, end: Mapping[str, int]) -> Plan:
+    """The relaxation, or the shortest path to the counts `end` if better, repaired to whole replicas."""
+    horizon = horizon_of(options, need, bounds, prices)
     program = program_of(horizon)
     relaxation = relaxed(program)
     assert relaxation is not None, "holding what runs is always feasible"
     judge = Judge.of(horizon)
-    started, stopped = repaired(judge, relaxation.x)
+    ends = np.array([end[line.option.variant] for line in horizon.timelines], dtype=np.int64)
+    started, stopped = repaired(judge, relaxation.x, ends)
     return _plan(judge, started, stopped, relaxation.bound)
-
-
-def exact_plan(
-    options: tuple[Option, ...],
-    need: Need,
-    bounds: Bounds,
-    prices: Prices,
-    gap: float = 0.0,
-    max_nodes: int = MAX_NODES,
-) -> Plan:
-    """The best plan, to within `gap` unless the node limit ends the search; for off the fast path."""
-    horizon = horizon_of(options, need, bounds, prices)
-    program = program_of(horizon)
-    integers = np.arange(horizon.num_columns) < horizon.missed(0)
-    solution = whole(program, integers, max_nodes, gap)
-    if solution is None:
-        return plan(options, need, bounds, prices)
-    started, stopped = map(np.array, horizon.split(solution.x))
-    return _plan(Judge.of(horizon), started, stopped, solution.bound)
 
 
 def horizon_of(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices) -> Horizon:
     """The options in order of name over the steps of the need, with the price of missed work."""
     ordered = sorted(options, key=lambda option: option.variant)
-    lines = tuple(timeline(option, len(need.work), need.step_s, bounds.max_replicas) for option in ordered)
+    lines = tuple(timeline(option, need, bounds.max_replicas) for option in ordered)
     missed = prices.usd_per_missed_work_hour
     return Horizon(
         timelines=lines,
@@ -104,33 +92,44 @@ def _missed_usd(options: tuple[Option, ...], prices: Prices) -> float:
 
 
 def _plan(judge: Judge, started: Steps, stopped: Steps, bound: float) -> Plan:
-    verdict, horizon = judge.verdict(started, stopped), judge.horizon
+    idle = np.zeros_like(started)
+    verdict, horizon = judge.verdicts(np.stack([started, idle]), np.stack([stopped, idle])), judge.horizon
+    (_, objective), (broken, unchanged) = verdict.rank(0), verdict.rank(1)
     names = [line.option.variant for line in horizon.timelines]
     now = [line.option.num_now for line in horizon.timelines]
     targets = [n + int(on[0]) - int(off[0]) for n, on, off in zip(now, started, stopped, strict=True)]
-    running = sum(line.option.usd_per_hour * line.option.num_now for line in horizon.timelines) * horizon.num_steps
-    draining = sum(line.option.usd_per_hour * line.option.num_draining for line in horizon.timelines)
+    hours = horizon.step_hours
+    running = sum(line.option.usd_per_hour * line.option.num_now for line in horizon.timelines) * float(hours.sum())
+    draining = sum(line.option.usd_per_hour * line.option.num_draining for line in horizon.timelines) * float(hours[0])
     return Plan(
         targets=dict(zip(names, targets, strict=True)),
-        path={name: tuple(map(int, ready)) for name, ready in zip(names, verdict.ready, strict=True)},
-        usd=verdict.usd,
-        missed_work_hours=verdict.missed_work_hours,
-        num_changes=verdict.num_changes,
-        objective_usd=verdict.objective_usd,
-        bound_usd=min(verdict.objective_usd, bound + (running + draining) * horizon.step_hours),
+        path={name: tuple(map(int, ready)) for name, ready in zip(names, verdict.ready[0], strict=True)},
+        usd=float(verdict.usd[0]),
+        missed_work_hours=float(verdict.missed_work_hours[0]),
+        saves_usd=np.inf if broken else unchanged - objective,
+        num_changes=int(verdict.num_changes[0]),
+        objective_usd=objective,
+        bound_usd=min(objective, bound + running + draining),
     )
 
 
-def promising(options: tuple[Option, ...], limit: int = 6) -> tuple[Option, ...]:
-    """What runs already, and the options with the cheapest capacity, the lowest price and the fastest start."""
+def promising(options: tuple[Option, ...], end: Mapping[str, int], limit: int = LIMIT) -> tuple[Option, ...]:
+    """The options worth planning with: those of the mix at the end, those that start fastest, those that run."""
     usable = [option for option in options if option.capacity > 0 and option.available]
-    by_value = sorted(usable, key=lambda option: (option.usd_per_hour / option.capacity, option.variant))
-    by_price = sorted(usable, key=lambda option: (option.usd_per_hour, option.variant))
-    by_start = sorted(usable, key=lambda option: (option.cold_start_s, option.usd_per_hour / option.capacity))
-    steady = [option for option in by_value if not option.spot]
-    picked = {option.variant for option in (*by_price[:1], *by_start[:1], *steady[:1])}
-    for option in by_value:
-        if len(picked) >= limit:
-            break
-        picked.add(option.variant)
-    return tuple(option for option in options if option.num_now or option.num_draining or option.variant in picked)
+    fastest_s = min((option.cold_start_s for option in usable), default=0.0)
+    fast = [option for option in usable if option.cold_start_s <= fastest_s + AS_FAST_S]
+    ranked = (
+        *sorted(
+            (option for option in options if end.get(option.variant)), key=lambda o: -o.usd_per_hour * end[o.variant]
+        )[: limit - 2],
+        *sorted(fast, key=_usd_per_work)[:1],
+        *sorted(fast, key=lambda option: (option.usd_per_hour, option.variant))[:1],
+        *sorted((option for option in options if option.num_now), key=lambda option: -option.capacity * option.num_now),
+        *sorted(usable, key=_usd_per_work),
+    )
+    picked = set(list(dict.fromkeys(option.variant for option in ranked))[:limit])
+    return tuple(option for option in options if option.variant in picked)
+
+
+def _usd_per_work(option: Option) -> tuple[float, str]:
+    return option.usd_per_hour / option.capacity, option.variant

@@ -16,17 +16,26 @@ NO_QUOTA: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Verdict:
-    """One path of a fleet."""
+class Verdicts:
+    """Many paths of a fleet; arrays of shape (paths,) but for what runs."""
 
     ready: Steps
-    """Shape (options, steps)."""
-    usd: float
-    missed_work_hours: float
-    num_changes: int
-    objective_usd: float
-    num_broken: float
+    """Shape (paths, options, steps)."""
+    usd: Floats
+    missed_work_hours: Floats
+    num_changes: Steps
+    objective_usd: Floats
+    num_broken: Floats
     """Replicas and dollars per hour beyond the bounds and beyond what is held anyway; zero in a valid plan."""
+
+    @property
+    def best(self) -> int:
+        """The path that breaks least, and of these the one of the lowest objective."""
+        return int(np.lexsort((self.objective_usd, self.num_broken))[0])
+
+    def rank(self, path: int) -> tuple[float, float]:
+        """What a path breaks, and its objective: lower is better."""
+        return float(self.num_broken[path]), float(self.objective_usd[path])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,21 +54,22 @@ class Judge:
     """The most replicas per step, likewise."""
     budgets: Floats
     """Dollars per hour per step, likewise."""
+    max_starts: Steps
     ready: Steps
     may_stop: Steps
-    served_from: NDArray[np.intp]
+    serves: Steps
     """Where each step finds the starts that serve in it, with a zero put before the first."""
-    free_from: NDArray[np.intp]
+    frees: Steps
     """Where each step finds the starts that may stop in it."""
 
     @classmethod
     def of(cls, horizon: Horizon) -> Judge:
         """The judge of this horizon."""
-        lines, steps = horizon.timelines, np.arange(horizon.num_steps)
+        lines = horizon.timelines
         now = np.array([[line.option.num_now] for line in lines], dtype=np.int64)
         prices = np.array([line.option.usd_per_hour for line in lines])
         may_stop = np.array([line.may_stop for line in lines])
-        held = now - np.column_stack([np.zeros_like(now), may_stop[:, :-1]])
+        held = np.array([line.held for line in lines])
         quotas = [[NO_QUOTA if line.option.max_replicas is None else line.option.max_replicas] for line in lines]
         return cls(
             horizon=horizon,
@@ -70,43 +80,54 @@ class Judge:
             quotas=np.maximum(np.array(quotas), held),
             limits=np.maximum(horizon.bounds.max_replicas, (now - may_stop).sum(axis=0)),
             budgets=np.maximum(_budgets(horizon), prices @ held),
+            max_starts=np.array([[line.max_starts] for line in lines]),
             ready=np.array([line.ready for line in lines]),
             may_stop=may_stop,
-            served_from=np.maximum(0, np.array([steps + 1 - line.cold_steps for line in lines])),
-            free_from=np.maximum(0, np.array([steps + 1 - line.held_steps for line in lines])),
+            serves=np.array([line.serves for line in lines]),
+            frees=np.array([line.frees for line in lines]),
         )
 
     def allowed(self, started: Steps, stopped: Steps) -> Steps:
-        """The stops, none earlier than readiness and minimum billing allow."""
-        free: Steps = self.may_stop + np.take_along_axis(_after_zero(started), self.free_from, axis=1)
-        return np.minimum(stopped, free)
+        """The stops, none earlier than readiness and minimum billing allow; all of shape (paths, options, steps)."""
+        allowed: Steps = np.minimum(stopped, self.may_stop + _come(started, self.frees))
+        return allowed
 
-    def verdict(self, started: Steps, stopped: Steps) -> Verdict:
-        """The verdict on cumulative starts and stops; both of shape (options, steps)."""
-        hours, bounds = self.horizon.step_hours, self.horizon.bounds
-        ready = self.ready + np.take_along_axis(_after_zero(started), self.served_from, axis=1) - stopped
-        paid = self.now + started - _after_zero(stopped)[:, :-1]
+    def verdicts(self, started: Steps, stopped: Steps) -> Verdicts:
+        """The verdicts on cumulative starts and stops; both of shape (paths, options, steps)."""
+        horizon, hours = self.horizon, self.horizon.step_hours
+        ready = self.ready + _come(started, self.serves) - stopped
         wanted = self.now + started - stopped
-        spend, total = self.prices @ paid, wanted.sum(axis=0)
-        missed = float(np.maximum(0.0, np.array(self.horizon.need.work) - self.capacity @ ready).sum()) * hours
-        lacking = np.maximum(bounds.min_replicas - total, bounds.base_on_demand - wanted[self.steady].sum(axis=0))
-        floors = float(np.maximum(0, lacking).sum()) * hours * float(self.capacity.max()) * MISSED_FLOOR_FACTOR
-        changes = int(started[:, -1].sum() + stopped[:, -1].sum())
-        usd = float(spend.sum() + _draining(self.horizon)) * hours
-        over = np.maximum(0, paid - self.quotas).sum() + np.maximum(0, total - self.limits).sum()
-        weighed = self.horizon.usd_per_missed_work_hour * (missed + floors) + self.horizon.usd_per_change * changes
-        return Verdict(
+        paid = wanted + np.diff(stopped, axis=-1, prepend=0)  # a stop is paid to the end of its step
+        spend, total = self.prices @ paid, wanted.sum(axis=-2)
+        missed = np.maximum(0.0, np.array(horizon.need.work) - self.capacity @ ready) @ hours
+        floors = self._lacking(wanted, total) @ hours * float(self.capacity.max()) * MISSED_FLOOR_FACTOR
+        changes = started[..., -1].sum(axis=-1) + stopped[..., -1].sum(axis=-1)
+        usd = spend @ hours + _draining(horizon) * hours[0]
+        over = np.maximum(0, paid - self.quotas).sum(axis=(-2, -1)) + np.maximum(0, total - self.limits).sum(axis=-1)
+        weighed = horizon.usd_per_missed_work_hour * (missed + floors) + horizon.usd_per_change * changes
+        return Verdicts(
             ready=ready,
             usd=usd,
             missed_work_hours=missed,
             num_changes=changes,
             objective_usd=usd + weighed,
-            num_broken=float(over + np.maximum(0.0, spend - self.budgets - 1e-6).sum()),
+            num_broken=over + np.maximum(0.0, spend - self.budgets - 1e-6).sum(axis=-1),
         )
 
+    def _lacking(self, wanted: Steps, total: Steps) -> Steps:
+        """Replicas that the floors lack; shape (paths, steps)."""
+        bounds = self.horizon.bounds
+        lacking = np.maximum(0, bounds.min_replicas - total)
+        if bounds.base_on_demand:
+            lacking = np.maximum(lacking, bounds.base_on_demand - wanted[..., self.steady, :].sum(axis=-2))
+        return lacking
 
-def _after_zero(cumulative: Steps) -> Steps:
-    return np.concatenate([np.zeros((cumulative.shape[0], 1), dtype=np.int64), cumulative], axis=1)
+
+def _come(cumulative: Steps, where: Steps) -> Steps:
+    """The cumulative counts that each step finds, with a zero put before the first."""
+    padded = np.concatenate([np.zeros_like(cumulative[..., :1]), cumulative], axis=-1)
+    come: Steps = padded[..., np.arange(len(where))[:, None], where]
+    return come
 
 
 def _draining(horizon: Horizon) -> float:

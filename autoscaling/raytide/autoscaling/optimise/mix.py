@@ -16,7 +16,7 @@ import numpy as np
 from raytide.autoscaling.decision import Rule
 from raytide.autoscaling.optimise.covering import SLACK, Counts, Covering, Effort
 from raytide.autoscaling.optimise.option import Bounds, Option
-from raytide.autoscaling.optimise.program import Floats, Program, Rows, Solution, relaxed
+from raytide.autoscaling.optimise.program import Floats
 from raytide.autoscaling.optimise.search import Covered, cheapest
 
 GAP: Final = 0.02
@@ -104,13 +104,6 @@ def problem_of(options: tuple[Option, ...], work: float, bounds: Bounds) -> Prob
         budget=limit,
     )
     return _with_floors(problem, bounds)
-
-
-def relaxation_of(problem: Problem) -> Solution | None:
-    """The optimum in fractions of replicas, the multiplier of the work first; None where bounds leave no room."""
-    covering = _covering(problem, problem.prices, problem.work)
-    rows = Rows.of_dense(covering.rows, covering.least)
-    return relaxed(Program(costs=problem.prices, rows=rows, most=problem.most.astype(np.float64)))
 
 
 def _with_floors(problem: Problem, bounds: Bounds) -> Problem:

@@ -53,8 +53,14 @@ class Option:
 class Need:
     """Work that must be covered in each step of a horizon; the first step begins now."""
 
-    step_s: float
+    steps_s: tuple[float, ...]
+    """How long each step lasts: short while replicas start, and one long last step for all that comes after."""
     work: tuple[float, ...]
+
+    @classmethod
+    def even(cls, step_s: float, work: tuple[float, ...]) -> Need:
+        """Steps of one length."""
+        return cls(steps_s=(step_s,) * len(work), work=work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,15 +26,15 @@ class Rows:
     most: Floats
 
     @classmethod
-    def of_dense(cls, matrix: Floats, least: Floats) -> Rows:
-        """The rows `matrix·x ≥ least`."""
-        num_rows, num_columns = matrix.shape
+    def of_dense(cls, matrix: Floats, least: Floats, most: Floats | None = None) -> Rows:
+        """The rows `least ≤ matrix·x ≤ most`, without its zeros."""
+        rows, columns = np.nonzero(matrix)
         return cls(
-            starts=np.arange(num_rows + 1, dtype=np.int32) * np.int32(num_columns),
-            columns=np.tile(np.arange(num_columns, dtype=np.int32), num_rows),
-            values=matrix.ravel(),
+            starts=np.searchsorted(rows, np.arange(len(matrix) + 1)).astype(np.int32),
+            columns=columns.astype(np.int32),
+            values=matrix[rows, columns],
             least=least,
-            most=np.full(num_rows, np.inf),
+            most=np.full(len(matrix), np.inf) if most is None else most,
         )
 
 
@@ -62,6 +62,7 @@ class Solution:
 def relaxed(program: Program) -> Solution | None:
     """The optimum where fractions are allowed; None where nothing is feasible."""
     solver = _solver(program)
+    solver.setOptionValue("presolve", "off")  # of a hundred rows it takes longer than it saves
     return _solution(solver, program)
 
 

@@ -1,81 +1,109 @@
-"""Whole starts and stops near those of a relaxation, improved one replica at a time."""
+"""Whole starts and stops near those of a relaxation, improved by one or two replicas at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
-from raytide.autoscaling.optimise.judge import Judge, Verdict
+from raytide.autoscaling.optimise.judge import Judge
 from raytide.autoscaling.optimise.program import Floats
 from raytide.autoscaling.optimise.timeline import Steps
 
-MAX_MOVES: Final = 150
-"""Of 60 random services with four variants, 400 moves improved none further than 150 did."""
+MAX_ROUNDS: Final = 6
+"""Each takes the best of all moves."""
 
 Path = tuple[Steps, Steps]
-"""Cumulative starts and stops; both of shape (options, steps)."""
+"""Cumulative starts and stops; of shape (options, steps), or (paths, options, steps) where there are many."""
 
 
-def repaired(judge: Judge, x: Floats) -> Path:
-    """A whole path near the relaxed one, within all bounds."""
+def repaired(judge: Judge, x: Floats, end: Steps) -> Path:
+    """A whole path near the relaxed one, or near the shortest to the counts `end`; within all bounds."""
+    relaxed, shortest = _rounded(judge, x), _shortest(judge, end)
+    paths = _allowed(judge, *(np.concatenate([many, one[None]]) for many, one in zip(relaxed, shortest, strict=True)))
+    verdicts = judge.verdicts(*paths)
+    return _improved(judge, _nth(paths, verdicts.best), verdicts.rank(verdicts.best))
+
+
+def _rounded(judge: Judge, x: Floats) -> Path:
+    """Four ways to round a relaxed path."""
     num_options, num_steps = judge.ready.shape
     split = x[: 2 * num_options * num_steps].reshape(-1, 2, num_steps)
     started, stopped = split[:, 0], split[:, 1]
-    paths = [
-        _path(judge, np.ceil(started - 1e-6), np.floor(stopped + 1e-6)),
-        _path(judge, np.rint(started), np.rint(stopped)),
-        _path(judge, np.floor(started + 1e-6), np.floor(stopped + 1e-6)),
-        _path(judge, np.floor(started + 1e-6), np.ceil(stopped - 1e-6)),
-    ]
-    return _improved(judge, min(paths, key=lambda path: _rank(judge.verdict(*path))))
+    starts = np.stack([np.ceil(started - 1e-6), np.rint(started), *[np.floor(started + 1e-6)] * 2])
+    stops = np.stack([np.floor(stopped + 1e-6), np.rint(stopped), np.floor(stopped + 1e-6), np.ceil(stopped - 1e-6)])
+    return starts.astype(np.int64), stops.astype(np.int64)
 
 
-def _rank(verdict: Verdict) -> tuple[float, float]:
-    return verdict.num_broken, verdict.objective_usd
+def _shortest(judge: Judge, end: Steps) -> Path:
+    """What the end lacks starts now; what it has no use for stops once all of that serves."""
+    more, steps = end[:, None] - judge.now, np.arange(judge.ready.shape[1])
+    started = np.minimum(np.maximum(more, 0), judge.max_starts) * np.ones_like(steps)
+    serves_from = np.where(started > 0, (judge.serves > 0).argmax(axis=1)[:, None], 0).max()
+    return started, np.maximum(-more, 0) * (steps >= serves_from)
 
 
-def _path(judge: Judge, started: Floats, stopped: Floats) -> Path:
-    starts = started.astype(np.int64)
-    return starts, judge.allowed(starts, stopped.astype(np.int64))
+def _allowed(judge: Judge, started: Steps, stopped: Steps) -> Path:
+    return started, judge.allowed(started, stopped)
 
 
-def _improved(judge: Judge, path: Path) -> Path:
-    """The path after every move that helps, until none does or the moves are spent."""
-    best, num_moves, is_moving = _rank(judge.verdict(*path)), 0, True
-    while is_moving:
-        is_moving = False
-        for started, stopped in _moves(judge, path):
-            num_moves += 1
-            moved = started, judge.allowed(started, stopped)
-            rank = _rank(judge.verdict(*moved))
-            if rank < (best[0], best[1] - 1e-9):
-                path, best, is_moving = moved, rank, True
-            if num_moves >= MAX_MOVES:
-                return path
+def _nth(paths: Path, path: int) -> Path:
+    return paths[0][path], paths[1][path]
+
+
+def _improved(judge: Judge, path: Path, rank: tuple[float, float]) -> Path:
+    """The path after the best move of every round, until none helps or the rounds are spent."""
+    for _ in range(MAX_ROUNDS):
+        moved = _allowed(judge, *_moved(judge, *path))
+        verdicts = judge.verdicts(*moved)
+        best = verdicts.rank(verdicts.best)
+        if best >= (rank[0], rank[1] - 1e-9):
+            return path
+        path, rank = _nth(moved, verdicts.best), best
     return path
 
 
-def _moves(judge: Judge, path: Path) -> Iterator[Path]:
-    """For each variant one start less, later or more; one stop more or less."""
-    started, stopped = path
-    end = started.shape[1]
-    for option, line in enumerate(judge.horizon.timelines):
-        begun = np.flatnonzero(np.diff(started[option], prepend=0))
-        for step in begun:
-            yield _with(started, option, int(step), end, -1), stopped
-            yield _with(started, option, int(step), int(step) + 1, -1), stopped
-        if started[option, -1] < line.max_starts:
-            for step in {0, *begun.tolist()}:
-                yield _with(started, option, step, end, 1), stopped
-        for step in np.flatnonzero(np.diff(stopped[option], prepend=0)):
-            yield started, _with(stopped, option, int(step), end, -1)
-        yield started, _with(stopped, option, 0, end, 1)
+def _moved(judge: Judge, started: Steps, stopped: Steps) -> Path:
+    """Every path that is a move away: one start less, later, more, or one or two of another variant in its place; one
+    stop less or more; a start and a stop less; and a start now with a stop at any step, which bridges or replaces.
+    """
+    num, end = started.shape
+    begun, ended = (np.argwhere(np.diff(each, axis=1, prepend=0) > 0) for each in (started, stopped))
+    room = np.flatnonzero(started[:, -1] < judge.max_starts[:, 0])
+    begins = np.unique(np.append(begun[:, 1], 0))
+    fewer, unstopped = _change(begun, -1, end, started), _change(ended, -1, end, stopped)
+    stops = _change(_pairs(np.arange(num), np.arange(end)), 1, end, stopped)
+    others = _change(_pairs(room, np.arange(end)), 1, end, started).reshape(len(room), end, num, end)
+    instead = others[:, begun[:, 1]].swapaxes(0, 1)
+    starts = [
+        fewer,
+        _change(begun[begun[:, 1] < end - 1], -1, 1, started),
+        *(each.reshape(-1, num, end) for each in (others[:, begins], fewer[:, None] + instead)),
+        (fewer[:, None] + 2 * instead).reshape(-1, num, end),
+    ]
+    moves = [
+        (np.concatenate(starts), None),
+        (None, np.concatenate([unstopped, stops])),
+        (np.repeat(fewer, len(ended), axis=0), np.tile(unstopped, (len(begun), 1, 1))),
+        (np.repeat(others[:, 0], len(stops), axis=0), np.tile(stops, (len(room), 1, 1))),
+    ]
+    filled = [(_or_still(a, b), _or_still(b, a)) for a, b in moves]
+    return started + np.concatenate([a for a, _ in filled]), stopped + np.concatenate([b for _, b in filled])
 
 
-def _with(counts: Steps, option: int, first: int, end: int, more: int) -> Steps:
-    """The cumulative counts with so many more from `first` until `end`."""
-    moved = counts.copy()
-    moved[option, first:end] += more
-    return moved
+def _or_still(change: Steps | None, other: Steps | None) -> Steps:
+    """The change, or none beside the other."""
+    return np.zeros_like(other) if change is None else change
+
+
+def _pairs(options: Steps, steps: Steps) -> Steps:
+    """Every option with every step, the steps running faster; shape (pairs, 2)."""
+    return np.stack([np.repeat(options, len(steps)), np.tile(steps, len(options))], axis=1)
+
+
+def _change(places: Steps, by: int, length: int, like: Steps) -> Steps:
+    """The cumulative change of each move: `by` one from its place on, for so many steps."""
+    change, steps = np.zeros((len(places), *like.shape), dtype=np.int64), np.arange(like.shape[1])
+    within = (steps >= places[:, 1:]) & (steps < places[:, 1:] + length)
+    change[np.arange(len(places)), places[:, 0]] = by * within
+    return change

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,9 +30,10 @@ class Horizon:
         return len(self.need.work)
 
     @property
-    def step_hours(self) -> float:
-        """Length of one step."""
-        return self.need.step_s / 3600
+    def step_hours(self) -> Floats:
+        """Length of each step."""
+        hours: Floats = np.array(self.need.steps_s) / 3600
+        return hours
 
     def started(self, option: int, step: int) -> int:
         """The column of the cumulative starts of an option."""
@@ -55,114 +56,123 @@ class Horizon:
         """Of the program."""
         return 2 * (len(self.timelines) + 1) * self.num_steps
 
-    def split(self, x: Floats) -> tuple[list[Steps], list[Steps]]:
-        """Cumulative starts and stops per option, whole."""
-        whole = np.rint(x[: 2 * len(self.timelines) * self.num_steps]).astype(np.int64)
-        by_option = whole.reshape(len(self.timelines), 2, self.num_steps)
-        return list(by_option[:, 0]), list(by_option[:, 1])
 
-
-@dataclass(slots=True, kw_only=True)
-class _Builder:
-    """Rows under construction."""
-
-    starts: list[int] = field(default_factory=lambda: [0])
-    columns: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    least: list[float] = field(default_factory=list)
-    most: list[float] = field(default_factory=list)
-
-    def add(self, terms: list[tuple[int, float]], least: float = -np.inf, most: float = np.inf) -> None:
-        """`least ≤ Σ value·column ≤ most`."""
-        self.columns.extend(column for column, _ in terms)
-        self.values.extend(value for _, value in terms)
-        self.starts.append(len(self.columns))
-        self.least.append(least)
-        self.most.append(most)
-
-    def rows(self) -> Rows:
-        """The finished rows."""
-        return Rows(
-            starts=np.array(self.starts, dtype=np.int32),
-            columns=np.array(self.columns, dtype=np.int32),
-            values=np.array(self.values, dtype=np.float64),
-            least=np.array(self.least),
-            most=np.array(self.most),
-        )
+Block = tuple[Floats, Floats, Floats]
+"""Rows `least ≤ matrix·x ≤ most`, as `(matrix, least, most)`."""
 
 
 def program_of(horizon: Horizon) -> Program:
     """The program whose first columns are cumulative starts and stops, option by option."""
-    builder = _Builder()
-    for index, line in enumerate(horizon.timelines):
-        _add_option(builder, horizon, index, line)
-    for step in range(horizon.num_steps):
-        _add_step(builder, horizon, step)
-    return Program(costs=_costs(horizon), rows=builder.rows(), most=_most(horizon))
+    blocks = [*_lives(horizon), _quotas(horizon), _work(horizon), _limit(horizon), *_floors(horizon), *_budget(horizon)]
+    matrix, least, most = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Program(costs=_costs(horizon), rows=Rows.of_dense(matrix, least, most), most=_most(horizon))
 
 
-def _add_option(builder: _Builder, horizon: Horizon, index: int, line: Timeline) -> None:
+def _lives(horizon: Horizon) -> list[Block]:
     """Starts and stops only add up; a replica stops once it is ready and its minimum billing is over."""
-    for step in range(horizon.num_steps):
-        started, stopped = horizon.started(index, step), horizon.stopped(index, step)
-        if step:
-            builder.add([(started, 1.0), (horizon.started(index, step - 1), -1.0)], least=0.0)
-            builder.add([(stopped, 1.0), (horizon.stopped(index, step - 1), -1.0)], least=0.0)
-        back = step - line.held_steps
-        held = [(horizon.started(index, back), -1.0)] if back >= 0 else []
-        builder.add([(stopped, 1.0), *held], most=float(line.may_stop[step]))
-        if line.option.max_replicas is not None:
-            quota = max(line.option.max_replicas, line.held(step))
-            builder.add(_paid(horizon, index, step), most=float(quota - line.option.num_now))
+    more = np.eye(horizon.num_steps) - np.eye(horizon.num_steps, k=-1)
+    each = np.arange(len(horizon.timelines))
+    start, stop, free = (np.zeros((each.size, horizon.num_steps, *_shape(horizon))) for _ in range(3))
+    start[each, :, each, 0], stop[each, :, each, 1] = more, more
+    free[each, :, each, 0] = -_found(np.array([line.frees for line in horizon.timelines]))
+    free[each, :, each, 1] = np.eye(horizon.num_steps)
+    may_stop = np.concatenate([line.may_stop for line in horizon.timelines]).astype(np.float64)
+    rising, endless = np.zeros(may_stop.size), np.full(may_stop.size, np.inf)
+    rows = [_widened(horizon, part) for part in (start, stop, free)]
+    return [(rows[0], rising, endless), (rows[1], rising, endless), (rows[2], -endless, may_stop)]
 
 
-def _add_step(builder: _Builder, horizon: Horizon, step: int) -> None:
-    """Work, floors, the most replicas and the budget, in one step."""
-    lines = list(enumerate(horizon.timelines))
-    serving = [
-        (column, line.option.capacity * sign) for i, line in lines for column, sign in _serving(horizon, i, step)
+def _quotas(horizon: Horizon) -> Block:
+    """What cannot stop may exceed a quota."""
+    bound = [(i, line) for i, line in enumerate(horizon.timelines) if line.option.max_replicas is not None]
+    which, each = np.array([i for i, _ in bound], dtype=np.int64), np.arange(len(bound))
+    parts = np.zeros((each.size, horizon.num_steps, *_shape(horizon)))
+    parts[each, :, which] = _paid(horizon)
+    quotas = [np.maximum(line.option.max_replicas or 0, line.held) - line.option.num_now for _, line in bound]
+    most = np.concatenate([np.zeros(0), *quotas])
+    return _widened(horizon, parts), np.full(most.size, -np.inf), most
+
+
+def _work(horizon: Horizon) -> Block:
+    """Work that no replica covers is left out."""
+    capacity = np.array([line.option.capacity for line in horizon.timelines])
+    parts = np.zeros((horizon.num_steps, *_shape(horizon)))
+    found = _found(np.array([line.serves for line in horizon.timelines])).swapaxes(0, 1)
+    parts[:, :, 0] = capacity[:, None] * found
+    parts[:, :, 1] = -capacity[:, None] * np.eye(horizon.num_steps)[:, None]
+    left = np.array(horizon.need.work) - capacity @ np.array([line.ready for line in horizon.timelines])
+    return _widened(horizon, parts, horizon.missed(0)), left, np.full(horizon.num_steps, np.inf)
+
+
+def _limit(horizon: Horizon) -> Block:
+    """The most replicas, less those that run; what cannot stop may exceed it."""
+    now = sum(line.option.num_now for line in horizon.timelines)
+    unstoppable = np.array([line.unstoppable for line in horizon.timelines]).sum(axis=0)
+    most = (np.maximum(horizon.bounds.max_replicas, unstoppable) - now).astype(np.float64)
+    return _widened(horizon, _wanted(horizon, slice(None))), np.full(horizon.num_steps, -np.inf), most
+
+
+def _floors(horizon: Horizon) -> list[Block]:
+    """At least so many replicas, and so many that cannot be preempted, less what floors lack."""
+    lines, bounds = horizon.timelines, horizon.bounds
+    steady = [index for index, line in enumerate(lines) if not line.option.spot]
+    floors = ((bounds.min_replicas, [*range(len(lines))]), (bounds.base_on_demand, steady))
+    return [
+        (
+            _widened(horizon, _wanted(horizon, which), horizon.lacking(0)),
+            np.full(horizon.num_steps, float(floor - sum(lines[index].option.num_now for index in which))),
+            np.full(horizon.num_steps, np.inf),
+        )
+        for floor, which in floors
+        if floor
     ]
-    covered = sum(line.option.capacity * float(line.ready[step]) for _, line in lines)
-    builder.add([*serving, (horizon.missed(step), 1.0)], least=horizon.need.work[step] - covered)
-    wanted = [term for i, _ in lines for term in _wanted(horizon, i, step)]
-    now = sum(line.option.num_now for _, line in lines)
-    held = sum(line.option.num_now - int(line.may_stop[step]) for _, line in lines)
-    builder.add(wanted, most=float(max(horizon.bounds.max_replicas, held) - now))
-    if horizon.bounds.min_replicas:
-        builder.add([*wanted, (horizon.lacking(step), 1.0)], least=float(horizon.bounds.min_replicas - now))
-    if horizon.bounds.base_on_demand:
-        steady = [(i, line) for i, line in lines if not line.option.spot]
-        terms = [term for i, _ in steady for term in _wanted(horizon, i, step)]
-        base = horizon.bounds.base_on_demand - sum(line.option.num_now for _, line in steady)
-        builder.add([*terms, (horizon.lacking(step), 1.0)], least=float(base))
-    if horizon.bounds.max_usd_per_hour is not None:
-        _add_budget(builder, horizon, step, horizon.bounds.max_usd_per_hour)
 
 
-def _add_budget(builder: _Builder, horizon: Horizon, step: int, max_usd_per_hour: float) -> None:
+def _budget(horizon: Horizon) -> list[Block]:
     """What is held anyway may exceed the budget; nothing is added to it then. Draining replicas leave with step 0."""
-    lines = list(enumerate(horizon.timelines))
-    draining = sum(line.option.usd_per_hour * line.option.num_draining for _, line in lines) if step == 0 else 0.0
-    held = sum(line.option.usd_per_hour * line.held(step) for _, line in lines)
-    now = sum(line.option.usd_per_hour * line.option.num_now for _, line in lines)
-    terms = [(c, line.option.usd_per_hour * v) for i, line in lines for c, v in _paid(horizon, i, step)]
-    builder.add(terms, most=max(max_usd_per_hour - draining, held) - now)
+    if horizon.bounds.max_usd_per_hour is None:
+        return []
+    lines = horizon.timelines
+    prices = np.array([line.option.usd_per_hour for line in lines])
+    left = np.full(horizon.num_steps, horizon.bounds.max_usd_per_hour)
+    left[0] -= prices @ [line.option.num_draining for line in lines]
+    most = np.maximum(left, prices @ np.array([line.held for line in lines]))
+    parts = prices[:, None, None] * _paid(horizon)[:, None]
+    now = prices @ [line.option.num_now for line in lines]
+    return [(_widened(horizon, parts), np.full(horizon.num_steps, -np.inf), most - now)]
 
 
-def _serving(horizon: Horizon, index: int, step: int) -> list[tuple[int, float]]:
-    back = step - horizon.timelines[index].cold_steps
-    started = [(horizon.started(index, back), 1.0)] if back >= 0 else []
-    return [*started, (horizon.stopped(index, step), -1.0)]
+def _shape(horizon: Horizon) -> tuple[int, int, int]:
+    """Of the columns that are starts and stops: options, starts or stops, steps."""
+    return len(horizon.timelines), 2, horizon.num_steps
 
 
-def _wanted(horizon: Horizon, index: int, step: int) -> list[tuple[int, float]]:
-    return [(horizon.started(index, step), 1.0), (horizon.stopped(index, step), -1.0)]
+def _widened(horizon: Horizon, parts: Floats, ones_from: int | None = None) -> Floats:
+    """Rows over all columns, from those over starts and stops; with a one for each step from a column on."""
+    rows = parts.reshape(-1, 2 * len(horizon.timelines) * horizon.num_steps)
+    wide = np.zeros((len(rows), horizon.num_columns))
+    wide[:, : rows.shape[1]] = rows
+    if ones_from is not None:
+        wide[:, ones_from : ones_from + horizon.num_steps] = np.eye(horizon.num_steps)
+    return wide
 
 
-def _paid(horizon: Horizon, index: int, step: int) -> list[tuple[int, float]]:
-    """A stop is paid to the end of its step."""
-    before = [(horizon.stopped(index, step - 1), -1.0)] if step else []
-    return [(horizon.started(index, step), 1.0), *before]
+def _found(where: Steps) -> Floats:
+    """What each step finds of cumulative counts: those of as many first steps; shape (options, steps, steps)."""
+    found: Floats = (np.arange(where.shape[1]) == where[:, :, None] - 1).astype(np.float64)
+    return found
+
+
+def _wanted(horizon: Horizon, which: list[int] | slice) -> Floats:
+    """Starts less stops of these options, step by step."""
+    parts, each = np.zeros((horizon.num_steps, *_shape(horizon))), np.eye(horizon.num_steps)
+    parts[:, which, 0], parts[:, which, 1] = each[:, None], -each[:, None]
+    return parts
+
+
+def _paid(horizon: Horizon) -> Floats:
+    """A stop is paid to the end of its step; shape (steps, starts or stops, steps)."""
+    return np.stack([np.eye(horizon.num_steps), -np.eye(horizon.num_steps, k=-1)], axis=1)
 
 
 def _costs(horizon: Horizon) -> Floats:
@@ -172,7 +182,7 @@ def _costs(horizon: Horizon) -> Floats:
     for index, line in enumerate(horizon.timelines):
         step_usd = line.option.usd_per_hour * horizon.step_hours
         costs[horizon.started(index, 0) : horizon.started(index, last) + 1] = step_usd
-        costs[horizon.stopped(index, 0) : horizon.stopped(index, last)] = -step_usd
+        costs[horizon.stopped(index, 0) : horizon.stopped(index, last)] = -step_usd[1:]
         costs[horizon.started(index, last)] += horizon.usd_per_change
         costs[horizon.stopped(index, last)] += horizon.usd_per_change
     missed_usd = horizon.usd_per_missed_work_hour * horizon.step_hours

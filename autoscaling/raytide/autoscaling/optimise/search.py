@@ -67,12 +67,16 @@ def _useful(covering: Covering) -> Counts:
 
 
 def _trimmed(covering: Covering, counts: Counts) -> Counts:
-    """The counts less every replica that no row needs, dearest first."""
+    """The counts less every replica that no row needs, dearest first; as they are where a row is not met."""
     counts = np.minimum(counts, covering.most)
+    spare = covering.rows @ counts - covering.needs
+    if (spare < 0).any():
+        return counts
     for column in np.argsort(-covering.costs, kind="stable"):
-        while counts[column] > 0 and covering.costs[column] > 0:
-            counts[column] -= 1
-            if not covering.admits(counts):
-                counts[column] += 1
-                break
+        row = covering.rows[:, column]
+        if counts[column] > 0 and covering.costs[column] > 0:
+            helps = row > 0
+            gone = min(int(counts[column]), int((spare[helps] / row[helps]).min(initial=counts[column])))
+            counts[column] -= gone
+            spare -= gone * row
     return counts

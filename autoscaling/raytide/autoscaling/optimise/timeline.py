@@ -1,20 +1,25 @@
 """The horizon of one variant in whole steps: what runs, what is on its way, and what may stop when.
 
-A start at step t covers work from t + cold start. A stop at step t serves no longer in t and is paid to its end, which
-is when it drains. A replica never stops before its minimum billing is over: it is paid anyway.
+A start at step t covers work from the first step that begins a cold start later.
+A stop at step t serves no longer in t and is paid to its end, which is when it drains. A replica never stops before its
+minimum billing is over: it is paid anyway.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raytide.autoscaling.optimise.option import Option
+from raytide.autoscaling.optimise.option import Need, Option
+from raytide.autoscaling.optimise.program import Floats
 
 Steps = NDArray[np.int64]
+
+
+_ROUNDING_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,44 +31,46 @@ class Timeline:
     """Replicas ready by each step if nothing is started or stopped."""
     may_stop: Steps
     """How many of the present replicas may have stopped by each step."""
-    cold_steps: int
-    """From a start to the first step that it covers."""
-    held_steps: int
-    """From a start to the first step at which it may stop."""
+    serves: Steps
+    """By each step, how many of the first steps are those whose starts serve."""
+    frees: Steps
+    """By each step, how many of the first steps are those whose starts may stop."""
     max_starts: int
     """Over the horizon, beside what runs."""
 
-    def held(self, step: int) -> int:
-        """Present replicas that are paid in a step whatever is decided: a stop is paid to the end of its step."""
-        return self.option.num_now - (int(self.may_stop[step - 1]) if step else 0)
+    @property
+    def unstoppable(self) -> Steps:
+        """Present replicas that cannot stop by each step."""
+        return self.option.num_now - self.may_stop
+
+    @property
+    def held(self) -> Steps:
+        """Present replicas that are paid in each step whatever is decided: a stop is paid to the end of its step."""
+        held: Steps = self.option.num_now - np.concatenate([[0], self.may_stop[:-1]])
+        return held
 
 
-def timeline(option: Option, num_steps: int, step_s: float, max_replicas: int) -> Timeline:
-    """The option's horizon; `max_replicas` bounds its starts where it has no quota."""
-    ready_at = [0] * option.num_ready + [_steps(left_s, step_s) for left_s in option.starting_ready_in_s]
+def timeline(option: Option, need: Need, max_replicas: int) -> Timeline:
+    """The option over the steps of the need; `max_replicas` bounds its starts where it has no quota."""
+    begins_s = np.cumsum((0.0, *need.steps_s[:-1]))
+    ready_s = sorted([0.0] * option.num_ready + list(option.starting_ready_in_s), reverse=True)
     # Billing left is named without its replica: the newest have the most of it.
-    left = sorted((_steps(left_s, step_s) for left_s in option.min_billing_left_s), reverse=True)
-    held = [*left, *[0] * len(ready_at)]
-    free_at = [max(ready, hold) for ready, hold in zip(sorted(ready_at, reverse=True), held, strict=False)]
-    cold = _steps(option.cold_start_s, step_s)
+    held_s = [*sorted(option.min_billing_left_s, reverse=True), *[0.0] * len(ready_s)]
+    free_s = [max(ready, hold) for ready, hold in zip(ready_s, held_s, strict=False)]
     return Timeline(
         option=option,
-        ready=_by_step(ready_at, num_steps),
-        may_stop=_by_step(free_at, num_steps),
-        cold_steps=cold,
-        held_steps=max(cold, _steps(option.min_billing_s, step_s)),
+        ready=_by_step(np.array(ready_s), begins_s),
+        may_stop=_by_step(np.array(free_s), begins_s),
+        serves=_by_step(begins_s + option.cold_start_s, begins_s),
+        frees=_by_step(begins_s + max(option.cold_start_s, option.min_billing_s), begins_s),
         max_starts=_max_starts(option, max_replicas),
     )
 
 
-def _steps(seconds: float, step_s: float) -> int:
-    return max(0, math.ceil(seconds / step_s - 1e-9))
-
-
-def _by_step(events: list[int], num_steps: int) -> Steps:
-    """How many of these steps are reached by each step."""
-    reached: Steps = (np.array(events, dtype=np.int64)[:, None] <= np.arange(num_steps)).sum(axis=0)
-    return reached
+def _by_step(events_s: Floats, begins_s: Floats) -> Steps:
+    """How many of these moments have come by the beginning of each step."""
+    come: Steps = np.searchsorted(np.sort(events_s), begins_s + _ROUNDING_S, side="right").astype(np.int64)
+    return come
 
 
 def _max_starts(option: Option, max_replicas: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from raytide.autoscaling.optimise.option import Option
@@ -21,13 +22,27 @@ def assured(counts: Counts, options: tuple[Option, ...]) -> float:
 
 def hedged(counts: Counts, options: tuple[Option, ...], work: float, max_replicas: int) -> Counts:
     """The counts, with the cheapest on-demand replicas beside them that make the work assured; else with more spot."""
-    beside = dict(counts)
+    beside, covered = dict(counts), assured(counts, options)
     for option in sorted(options, key=lambda option: (option.spot, _usd_per_work(option), option.variant)):
         room = min(option.most(max_replicas) - beside[option.variant], max_replicas - sum(beside.values()))
-        while room > 0 and assured(beside, options) < work * (1 - 1e-9):
-            beside[option.variant] += 1
+        while room > 0 and covered < work * (1 - 1e-9):
+            num = beside[option.variant]
+            beside[option.variant] = num + 1
+            covered += option.capacity * (_surviving(option, num + 1) - _surviving(option, num))
             room -= 1
     return beside
+
+
+def counted(option: Option, num: int) -> Option:
+    """The option with the capacity of a replica that is counted on where `num` of it are wanted; none is had for none.
+
+    On-demand capacity is there whatever is wanted.
+    """
+    if not option.spot:
+        return option
+    at = max(1, num or option.num_now)
+    survives = _surviving(option, at) / at
+    return replace(option, capacity=option.capacity * survives, available=option.available and num > 0)
 
 
 def usd_per_hour(counts: Counts, options: tuple[Option, ...]) -> float:

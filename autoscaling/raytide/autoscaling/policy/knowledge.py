@@ -34,6 +34,12 @@ class Knowledge:
     last_span_s: float = 0.0
     """The time that the last observation covered."""
     wishes: tuple[Wish, ...] = ()
+    soon: Forecast | None = None
+    """At the lead of the variant that starts fastest; none where there is one variant."""
+    soon_wishes: tuple[Wish, ...] = ()
+    """The same for what is needed by then."""
+    billed_until_s: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By variant with a minimum billing: until when replicas that were seen to start are paid for in any case."""
     needs: tuple[float, ...] = ()
     """The largest need of each of the last decisions, for ten minutes."""
     idle_since_s: float | None = None

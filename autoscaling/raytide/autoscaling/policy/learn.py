@@ -6,11 +6,18 @@ from dataclasses import replace
 from typing import Final
 
 from raytide.autoscaling.forecast import ensemble
-from raytide.autoscaling.forecast.work import add, nothing_yet
+from raytide.autoscaling.forecast.ensemble import Forecast
+from raytide.autoscaling.forecast.work import Seconds, add, nothing_yet
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Demand
 from raytide.autoscaling.policy.knowledge import Knowledge
-from raytide.autoscaling.policy.replicas import breakers_after, calibrations_after, cold_starts_after, preemptions_after
+from raytide.autoscaling.policy.replicas import (
+    billed_after,
+    breakers_after,
+    calibrations_after,
+    cold_starts_after,
+    preemptions_after,
+)
 from raytide.autoscaling.policy.settings import Settings
 from raytide.autoscaling.policy.shed import class_work_after, share_let_in
 from raytide.autoscaling.policy.stretch import unstretched
@@ -68,8 +75,27 @@ def learn(
         calibrations=calibrations_after(known, supplies),
         preempted_per_hour=preemptions_after(known, supplies, demand.span_s),
         class_work=class_work_after(known.class_work, work, demand, supplies[0].engine),
+        soon=_soon_after(known, seconds, supplies, terms, settings, now_s, interval_s),
+        billed_until_s=billed_after(known, supplies, now_s),
         num_missing=0,
     )
+
+
+def _soon_after(
+    known: Knowledge,
+    seconds: Seconds,
+    supplies: tuple[Supply, ...],
+    terms: Terms,
+    settings: Settings,
+    now_s: float,
+    interval_s: float,
+) -> Forecast | None:
+    """The forecast at the shortest lead; one variant has no other than its own."""
+    if len(supplies) == 1:
+        return None
+    lead_s = min(supply.cold_start_s for supply in supplies) + settings.margin_s
+    before = known.soon or begin(terms, settings).forecast
+    return ensemble.update(before, seconds, now_s=now_s, lead_s=lead_s, num_due=max(1, round(lead_s / interval_s)))
 
 
 def _rate(before: float, demand: Demand) -> float:

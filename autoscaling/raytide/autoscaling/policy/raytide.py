@@ -1,4 +1,4 @@
-"""The policy: learn, forecast, size, steady, spread, shed; every step says why."""
+"""The policy: learn, forecast, size, steady, look ahead, spread, shed; every step says why."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from raytide.autoscaling.decision import Decision, Reason, Rule, VariantDecision
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation, VariantView
+from raytide.autoscaling.policy.ahead import ahead, running
 from raytide.autoscaling.policy.awake import awake
 from raytide.autoscaling.policy.hold import held
 from raytide.autoscaling.policy.knowledge import Knowledge
@@ -44,8 +45,9 @@ class Raytide:
         sized, known = size(known, supplies, terms, self.settings)
         sized = awake(sized, known, supplies, terms, observation.num_queued, now_s)
         hold_s = self._hold_s(supplies)
-        count, reasons, wishes = steady(sized, _running(supplies), known.wishes, hold_s=hold_s, now_s=now_s)
-        targets, binding = spread(count, supplies, _others(observation, supplies), terms, known, now_s)
+        count, reasons, wishes = steady(sized, running(supplies), known.wishes, hold_s=hold_s, now_s=now_s)
+        needed, known = ahead(count, known, supplies, terms, self.settings, now_s)
+        targets, binding = spread(needed, supplies, _others(observation, supplies), terms, known, now_s)
         admitted = admission(count, targets, supplies, terms, known)
         known = replace(known, wishes=wishes, served=admitted.served)
         return _decision(observation, targets, (*reasons, *binding), admitted, known, now_s)
@@ -62,11 +64,6 @@ def settings() -> tuple[Raytide, ...]:
     holds = tuple(Settings(hold_cold_starts=hold) for hold in (1.0, 2.5))
     others = (Settings(half_life_s=10800.0), Settings(return_doubt=3.0), Settings(return_doubt=20.0))
     return tuple(Raytide(settings=each) for each in (*usual, *holds, *others))
-
-
-def _running(supplies: tuple[Supply, ...]) -> int:
-    """What is wanted at present, in replicas of the first variant."""
-    return round(sum(s.view.target * s.bears for s in supplies) / supplies[0].bears)
 
 
 def _others(observation: Observation, supplies: tuple[Supply, ...]) -> tuple[VariantView, ...]:

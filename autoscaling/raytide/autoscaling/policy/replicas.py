@@ -63,6 +63,19 @@ def preemptions_after(known: Knowledge, supplies: tuple[Supply, ...], span_s: fl
     return preempted
 
 
+def billed_after(known: Knowledge, supplies: tuple[Supply, ...], now_s: float) -> Mapping[str, tuple[float, ...]]:
+    """Until when ready replicas are paid for in any case, by variant; of those whose start was not seen, nothing."""
+    billed = {
+        supply.variant.name: (
+            *(until_s for until_s in known.billed_until_s.get(supply.variant.name, ()) if until_s > now_s),
+            *(now_s - took_s + supply.variant.min_billing_s for took_s in supply.view.became_ready_after_s),
+        )
+        for supply in supplies
+        if supply.variant.min_billing_s > 0
+    }
+    return {name: until_s for name, until_s in billed.items() if until_s}
+
+
 def _sample(supply: Supply) -> calibrate.Sample | Missing:
     iterations = supply.view.iterations
     return iterations if isinstance(iterations, Missing) else calibrate.sample_of(iterations)
