@@ -101,12 +101,12 @@ def test_a_second_apply_does_nothing_and_a_knob_changes_in_place(
 ) -> None:
     before = status(cluster)
     assert "nothing to do" in cluster.run(["raytide", "apply", str(declared)]).stdout
-    changed = cluster.run(["raytide", "apply", str(declared), "--set", "spec.scaling.utilisation=60%"])
+    changed = cluster.run(["raytide", "apply", str(declared), "--set", "spec.scaling.scale_down_after=20s"])
     assert "changed in place" in changed.stdout, changed.stderr
     assert status(cluster)["revision"] == before["revision"]
     assert (
         "nothing to do"
-        in cluster.run(["raytide", "plan", str(declared), "--set", "spec.scaling.utilisation=60%"]).stdout
+        in cluster.run(["raytide", "plan", str(declared), "--set", "spec.scaling.scale_down_after=20s"]).stdout
     )
     assert cluster.run(["raytide", "apply", str(declared)]).returncode == 0
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.performance.measured import engine_from_capacity
 from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.engines.probe import Probe
 from raytide.services.engines.vllm.engine import VllmEngine, start
@@ -21,6 +23,8 @@ from raytide.services.settings import EngineSettings
 
 REPORT_INTERVAL_S = 1.0
 REPORT_TIMEOUT_S = 5.0
+KEPT_REPORTS = 120
+"""That could not be delivered: two minutes without a brain."""
 
 _log = logging.getLogger("ray.serve")
 
@@ -41,7 +45,14 @@ class VllmReplica:
         self._routes = await self._engine.routes()
         probe = Probe(self._routes, parsed.service)
         await probe.first_turns()
-        self._capacity = await warm_up(probe.generate, self._engine.shape)
+        shape = self._engine.shape
+        self._capacity = await warm_up(probe.generate, shape)
+        self._measured = engine_from_capacity(
+            self._capacity,
+            shape.kv_capacity_tokens,
+            chunk_tokens=shape.chunk_tokens,
+            max_num_seqs=shape.max_num_seqs,
+        )
         self._meter.reset(time.time())
         self._reporting = asyncio.get_running_loop().create_task(self._report_forever())
         _log.info("raytide: warm, measured capacity %s", self._capacity.to_json())
@@ -63,11 +74,21 @@ class VllmReplica:
         return status
 
     async def _report_forever(self) -> None:
+        undelivered: list[ReplicaReport] = []
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
-            report = self._meter.report(time.time(), self._capacity)
+            undelivered = [*undelivered, self._report()][-KEPT_REPORTS:]
             try:
-                await asyncio.wait_for(self._brain.report.remote(report), REPORT_TIMEOUT_S)
+                await asyncio.wait_for(self._brain.report.remote(undelivered), REPORT_TIMEOUT_S)
+                undelivered = []
             except Exception as error:
-                # The brain is restarting; it treats silence as missing, and the next report is a second away.
-                _log.warning("raytide: a report was lost: %r", error)
+                # The brain is restarting; what it has heard already, it tells by the reports' numbers.
+                _log.warning("raytide: %d reports wait to be delivered: %r", len(undelivered), error)
+
+    def _report(self) -> ReplicaReport:
+        return self._meter.report(
+            time.time(),
+            capacity=self._capacity,
+            engine=self._measured,
+            waiting_prompt_tokens=self._engine.waiting_prompt_tokens,
+        )
