@@ -27,6 +27,9 @@ _JUMP_S: Final = 10
 _JUMP_Q: Final = 0.9999
 _JUMP_BEYOND: Final = 1.25
 _JUMP_MARGIN: Final = 1.3
+_FARTHEST_Q: Final = 0.999
+_FARTHEST: Final = 4
+"""As a multiple of the most replicas: as far as errors of the forecast are kept."""
 _FAN: Final = np.array([0.5, 0.9, 0.99])
 _MOST_WAIT_S: Final = 0.5
 """Prefill work that waits at each ready replica, above which the queue itself is sized for."""
@@ -60,7 +63,7 @@ def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settin
         return Size(
             wanted=first, kept=first, reasons=(Reason(rule=Rule.DEMAND, says=says, facts={"need": first}),)
         ), known
-    missing = seen.share_above(unit * np.arange(terms.max_replicas + 1, dtype=np.float64))
+    missing = seen.share_above(unit * np.arange(_most_looked_at(seen, unit, terms) + 1, dtype=np.float64))
     rate = _rate_ahead(known)
     worth = known.worth.after(_interval_s(known), missing, rate)
     budget = 1.0 - terms.objective.attainment
@@ -70,6 +73,15 @@ def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settin
     kept = min(worth_having(missing, rate, price / settings.return_doubt), most) + settings.headroom_replicas
     reason = _explained(seen, missing, rate, price, unit, wanted, most, terms)
     return Size(wanted=wanted, kept=max(wanted, kept), reasons=(reason,)), replace(known, worth=worth)
+
+
+def _most_looked_at(seen: Outlook, unit: float, terms: Terms) -> int:
+    """Past what is allowed, as far as the need may go: a replica is worth as much where it is not enough by itself.
+
+    Bounded to the bounds, the misses of a load beyond them would be the same with one replica as with all.
+    """
+    farthest = math.ceil(seen.quantile(_FARTHEST_Q) / unit)
+    return max(terms.max_replicas, min(farthest, _FARTHEST * terms.max_replicas))
 
 
 def _rate_ahead(known: Knowledge) -> float:
