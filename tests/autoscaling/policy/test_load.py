@@ -92,6 +92,14 @@ def test_an_empty_demand_may_shrink_where_a_missing_one_may_not(
     assert shrunk < held[-1][1].variants[0].target == held[99][1].variants[0].target
 
 
+def test_a_load_beyond_the_most_replicas_gets_all_of_them(
+    walk: Walk, terms_of: Callable[..., Terms], step_of: type
+) -> None:
+    calm, over = [step_of(arrivals=(5,) * 5)] * 30, [step_of(arrivals=(40,) * 5, share_missed=1.0)] * 60
+    played = walk(terms_of(max_replicas=2), [*calm, *over])
+    assert {decision.variants[0].target for _, decision in played[-40:]} == {2}
+
+
 def test_a_crowd_of_variants_is_calibrated_a_few_at_a_time_and_all_in_turn(
     terms_of: Callable[..., Terms],
     variant_of: Callable[..., Variant],

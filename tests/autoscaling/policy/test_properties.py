@@ -16,7 +16,7 @@ from raytide.autoscaling.digest import digest
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation, VariantView
 from raytide.autoscaling.performance.engine import Engine
-from raytide.autoscaling.policy import Raytide
+from raytide.autoscaling.policy import Raytide, Settings
 from raytide.autoscaling.terms import Terms, Variant
 
 Walked = list[tuple[Observation, Decision]]
@@ -199,7 +199,9 @@ def test_what_was_ordered_is_not_let_go_within_the_hold(
     ups: list[tuple[float, int]] = []
     for observation, decision in walked(terms, in_stock, ready=2):
         (wanted,) = decision.variants
-        recent = [target for at_s, target in ups if observation.at_s - at_s < max(120.0, 2 * cold_start_s)]
+        recent = [
+            target for at_s, target in ups if observation.at_s - at_s < max(Settings().least_hold_s, 2 * cold_start_s)
+        ]
         assert wanted.target >= max(recent, default=0)
         if wanted.target > wanted.previous:
             ups.append((observation.at_s, wanted.target))
