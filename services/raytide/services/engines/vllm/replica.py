@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.performance.measured import engine_from_capacity
 from raytide.services.engines.meter import ReplicaMeter
+from raytide.services.engines.outbox import Outbox
 from raytide.services.engines.probe import Probe
 from raytide.services.engines.vllm.engine import VllmEngine, start
 from raytide.services.engines.warmup import warm_up
@@ -22,9 +23,7 @@ from raytide.services.gateway.edge import Edge
 from raytide.services.settings import EngineSettings
 
 REPORT_INTERVAL_S = 1.0
-REPORT_TIMEOUT_S = 5.0
-KEPT_REPORTS = 120
-"""That could not be delivered: two minutes without a brain."""
+STATUS_TIMEOUT_S = 5.0
 
 _log = logging.getLogger("ray.serve")
 
@@ -70,20 +69,14 @@ class VllmReplica:
             engine.stop()
 
     async def _brain_status(self) -> dict[str, Any]:
-        status: dict[str, Any] = await asyncio.wait_for(self._brain.status.remote(), REPORT_TIMEOUT_S)
+        status: dict[str, Any] = await asyncio.wait_for(self._brain.status.remote(), STATUS_TIMEOUT_S)
         return status
 
     async def _report_forever(self) -> None:
-        undelivered: list[ReplicaReport] = []
+        outbox = Outbox(self._brain.report.remote)
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
-            undelivered = [*undelivered, self._report()][-KEPT_REPORTS:]
-            try:
-                await asyncio.wait_for(self._brain.report.remote(undelivered), REPORT_TIMEOUT_S)
-                undelivered = []
-            except Exception as error:
-                # The brain is restarting; what it has heard already, it tells by the reports' numbers.
-                _log.warning("raytide: %d reports wait to be delivered: %r", len(undelivered), error)
+            await outbox.deliver(self._report())
 
     def _report(self) -> ReplicaReport:
         return self._meter.report(
