@@ -154,7 +154,7 @@ def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:
         )
 
 
-def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: float = 360) -> Any:
+def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: float = 500) -> Any:
     deadline_s = time.monotonic() + timeout_s
     while not reached(seen := look()):
         assert time.monotonic() < deadline_s, seen
