@@ -80,8 +80,8 @@ def _most_looked_at(seen: Outlook, unit: float, terms: Terms) -> int:
 
     Bounded to the bounds, the misses of a load beyond them would be the same with one replica as with all.
     """
-    farthest = math.ceil(seen.quantile(_FARTHEST_Q) / unit)
-    return max(terms.max_replicas, min(farthest, _FARTHEST * terms.max_replicas))
+    farthest = min(seen.quantile(_FARTHEST_Q) / unit, float(_FARTHEST * terms.max_replicas))
+    return max(terms.max_replicas, math.ceil(farthest))
 
 
 def _rate_ahead(known: Knowledge) -> float:
