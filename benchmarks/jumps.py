@@ -27,7 +27,7 @@ from raytide.core import catalog
 from raytide.core.spec import Service, read_as
 
 HEADROOMS = (0, 1, 2, 4)
-BUDGET_SHARES = (0.6, 1.0)
+BUDGET_SHARES = (0.3, 0.6)
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def _report(trace: Trace, terms: Terms, conditions: Conditions) -> None:
             )
 
 
-def _raytide(headroom: int, budget_share: float = 1.0) -> Raytide:
+def _raytide(headroom: int, budget_share: float = Settings().budget_share) -> Raytide:
     return Raytide(settings=Settings(headroom_replicas=headroom, budget_share=budget_share))
 
 

@@ -11,16 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raytide.autoscaling.codec import Undecodable, plain, typed
-from raytide.autoscaling.decision import VariantDecision
+from raytide.autoscaling.decision import Rule, VariantDecision
 from raytide.autoscaling.digest import digest
 from raytide.autoscaling.journal import Entry, JournalUnreadable, entered, read, replay, write
 from raytide.autoscaling.latency import Latencies
 from raytide.autoscaling.missing import Missing
-from raytide.autoscaling.observation import Demand, Finished, Gauges, Iterations, Observation, VariantView
+from raytide.autoscaling.observation import (
+    ClassDemand,
+    Demand,
+    Finished,
+    Gauges,
+    Iterations,
+    Observation,
+    VariantView,
+)
 from raytide.autoscaling.performance.engine import Engine, Iteration
 from raytide.autoscaling.policy import Raytide, Settings
 from raytide.autoscaling.policy.knowledge import Knowledge
-from raytide.autoscaling.terms import Objective, Terms, Variant
+from raytide.autoscaling.terms import Objective, Terms, TrafficClass, Variant
 
 LOST = Missing(reason="no metrics arrived")
 ENGINE = Engine(
@@ -36,7 +44,9 @@ TERMS = Terms(
     min_replicas=1,
     max_replicas=12,
     max_usd_per_hour=80.0,
+    classes=(TrafficClass(name="paid", priority=1), TrafficClass(name="missing", priority=0, value=0.5)),
 )
+TIGHT = replace(TERMS, variants=TERMS.variants[:1], max_replicas=1)
 
 
 def _view(random: np.random.Generator, name: str, target: int) -> VariantView:
@@ -77,28 +87,39 @@ def _demand(random: np.random.Generator) -> Demand | Missing:
         arrived_prompt_tokens=arrivals * 700,
         finished=Finished(num=num, attained=int(0.98 * num), prompt_tokens=700.0 * num, output_tokens=123.4 * num),
         ttft=Latencies.of(random.exponential(0.3, num)),
+        by_class=LOST if random.random() < 0.1 else _by_class(random, num),
     )
 
 
-def _history(seed: int, num: int, *, restarts: tuple[int, ...] = (), settings: Settings | None = None) -> list[Entry]:
+def _by_class(random: np.random.Generator, num: int) -> tuple[ClassDemand, ...]:
+    paid = int(random.integers(0, num + 1))
+    return tuple(
+        ClassDemand(name=name, num_arrivals=own, num_shed=int(random.integers(0, own + 1)), prompt_tokens=700 * own)
+        for name, own in (("paid", paid), ("missing", num - paid))
+    )
+
+
+def _history(
+    seed: int, num: int, *, restarts: tuple[int, ...] = (), settings: Settings | None = None, terms: Terms = TERMS
+) -> list[Entry]:
     """What a policy decided on random observations, as it was entered."""
     random, ours = np.random.default_rng(seed), Raytide(settings=settings or Settings())
-    targets, state, entries = {"a": 2, "b": 0}, None, []
+    targets, state, entries = {one.name: 2 * (one.name == "a") for one in terms.variants}, None, []
     for step in range(num):
         views = tuple(_view(random, name, target) for name, target in targets.items())
         seen = Observation(at_s=5.0 * step + float(random.uniform(0, 1)), demand=_demand(random), variants=views)
         begins = state is None or step in restarts
-        state = ours.begin(seen, TERMS) if begins else state
-        decision = ours.decide(seen, TERMS, state, seen.at_s)  # type: ignore[arg-type]
+        state = ours.begin(seen, terms) if begins else state
+        decision = ours.decide(seen, terms, state, seen.at_s)  # type: ignore[arg-type]
         state, targets = decision.state, {each.variant: each.target for each in decision.variants}
-        entries.append(entered(ours, TERMS, seen, decision, begins=begins))
+        entries.append(entered(ours, terms, seen, decision, begins=begins))
     return entries
 
 
-@settings(max_examples=8)
-@given(seed=st.integers(0, 2**32), restart=st.integers(1, 39))
-def test_every_decision_is_replayed_bit_for_bit(seed: int, restart: int) -> None:
-    entries = _history(seed, 40, restarts=(restart,))
+@settings(max_examples=16)
+@given(seed=st.integers(0, 2**32), restart=st.integers(1, 39), terms=st.sampled_from((TERMS, TIGHT)))
+def test_every_decision_is_replayed_bit_for_bit(seed: int, restart: int, terms: Terms) -> None:
+    entries = _history(seed, 40, restarts=(restart,), terms=terms)
     pairs = list(replay(write(entries)))
     assert len(pairs) == len(entries)
     assert all(recorded == replayed for recorded, replayed in pairs)
@@ -114,6 +135,13 @@ def test_what_is_read_is_what_was_written(seed: int) -> None:
     assert [entry.decision for entry in again] == [entry.decision for entry in entries]
     assert [digest(entry.observation) for entry in again] == [digest(entry.observation) for entry in entries]
     assert list(write(again)) == lines
+
+
+def test_shares_and_why_they_are_below_one_are_recorded() -> None:
+    recorded = [entry.decision for entry in read(write(_history(1, 40, terms=TIGHT)))]
+    shed = [decision for decision in recorded if decision.served["missing"] < 1]
+    assert 0 < len(shed) < len(recorded)
+    assert {reason.rule for decision in shed for reason in decision.reasons} >= {Rule.SHED}
 
 
 def test_a_decision_is_one_line_of_plain_json_and_terms_stand_once_above() -> None:
@@ -180,7 +208,7 @@ def test_decisions_before_a_beginning_are_passed_over() -> None:
     [
         (lambda lines: [*lines[:3], lines[3][:40]], "line 4"),
         (lambda lines: lines[1:], "line 1 of the journal cannot be read: no header"),
-        (lambda lines: [lines[0].replace('"version":1', '"version":9'), *lines[1:]], "version 9"),
+        (lambda lines: [lines[0].replace('"version":2', '"version":9'), *lines[1:]], "version 9"),
         (lambda lines: [*lines[:2], "{}\n"], "line 3"),
         (lambda lines: [*lines[:2], "[1]\n"], "line 3"),
     ],

@@ -10,7 +10,7 @@ import pytest
 KEYS = [
     *("policy", "trace", "cold_start_s", "seed", "requests", "attainment"),
     *("ttft_p50_s", "ttft_p99_s", "tpot_p50_s", "tpot_p99_s", "gpu_hours", "cost_usd"),
-    *("mean_replicas", "max_replicas", "changes", "flaps", "recovery_s", "aborted"),
+    *("mean_replicas", "max_replicas", "changes", "flaps", "recovery_s", "aborted", "shed", "attainment_by_class"),
     *("oracle_cost_usd", "cost_over_oracle", "wall_s"),
 ]
 
@@ -85,6 +85,27 @@ def test_decisions_are_journalled_with_their_reasons(here: Here, chat: Path, min
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert len(lines) >= found["changes"] > 0
     assert all(change["from"] != change["to"] and change["reasons"][-1]["says"] for change in lines[0]["changes"])
+
+
+def test_classes_share_what_a_budget_allows_and_the_run_is_replayed(
+    here: Here, chat: Path, minutes: Path, tmp_path: Path
+) -> None:
+    first, *rows = minutes.read_text().splitlines()
+    words = (f"{row},{'paid' if number % 4 == 0 else 'free'}" for number, row in enumerate(rows))
+    minutes.write_text("\n".join([f"{first},class", *words]))
+    text = chat.read_text().replace(
+        "spec:\n", "spec:\n  traffic: {classes: [{name: paid, priority: 1}, {name: free, priority: 0}]}\n", 1
+    )
+    chat.write_text(text)
+    journal, decisions = tmp_path / "journal.jsonl", tmp_path / "decisions.jsonl"
+    args = (chat, "--trace", minutes, "--no-oracle", "--set", "spec.scaling.max_replicas=1", "--times", 3)
+    found = _simulated(here, tmp_path / "out.json", *args, "--journal", journal, "--decisions", decisions)
+    assert found["attainment_by_class"]["paid"] > found["attainment_by_class"]["free"]
+    assert 0 < found["shed"] < found["requests"]
+    shares = [json.loads(line)["served"] for line in decisions.read_text().splitlines()]
+    assert all(share["paid"] == 1 or share["free"] == 0 for share in shares)
+    assert "each equal in every bit" in here("replay", journal).out
+    assert "requests turned away" in here("simulate", *args).out
 
 
 def test_a_page_needs_nothing_from_elsewhere(here: Here, chat: Path, minutes: Path, tmp_path: Path) -> None:

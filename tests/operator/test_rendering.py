@@ -11,8 +11,10 @@ from ruamel.yaml import YAML
 
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.policy import Raytide, Settings
 from raytide.autoscaling.terms import Objective
 from raytide.core.spec import Service, read_as
+from raytide.core.spec.service import Scaling
 from raytide.operator.plan.desired import ServedModel, application
 from raytide.operator.plan.diff import plan
 from raytide.services.settings import RevisionSettings
@@ -122,6 +124,11 @@ def test_the_brain_gets_the_declaration_as_the_terms_that_the_policy_takes(chat:
     assert settings.terms.objective == Objective(ttft_s=0.5, tpot_s=0.05, attainment=0.99)
     assert (settings.terms.min_replicas, settings.terms.max_replicas) == (1, 2)
     assert settings.policy.settings.least_hold_s == 40.0
+
+
+def test_a_service_that_sets_no_knob_is_decided_on_as_the_simulator_decides() -> None:
+    scaling = Scaling()
+    assert (scaling.interval, scaling.scale_down_after) == (Raytide().interval_s, Settings().least_hold_s)
 
 
 def test_what_is_not_declared_reaches_the_brain_as_missing(chat: Callable[..., Service]) -> None:

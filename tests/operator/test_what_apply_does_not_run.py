@@ -11,6 +11,7 @@ from raytide.operator.plan.runnable import require_runnable
 from raytide.operator.site import Site
 
 TWO = "spec.hardware=[{accelerator: CPU}, {accelerator: L4}]"
+CLASSES = "spec.traffic={classes: [{name: paid, priority: 1}]}"
 NONE = "spec.scaling.min_replicas=0"
 
 
@@ -45,8 +46,13 @@ def test_an_override_that_stops_the_last_replica_is_refused_at_the_override(file
     assert str(finding).startswith(f"--set {NONE}: spec.scaling.min_replicas: 0, and apply keeps at least one replica")
 
 
+def test_traffic_classes_are_refused_until_the_gateway_honours_them(file: Path) -> None:
+    (finding,) = _refused(file, CLASSES).findings
+    assert "traffic classes, and apply turns nobody away in this version" in finding.problem
+
+
 def test_all_that_is_refused_is_said_at_once(file: Path) -> None:
-    assert len(_refused(file, TWO, NONE).findings) == 2
+    assert len(_refused(file, TWO, NONE, CLASSES).findings) == 3
 
 
 def test_a_service_without_a_file_is_refused_by_its_name(file: Path, where: Site) -> None:

@@ -34,6 +34,8 @@ class Rule(StrEnum):
     BUDGET = "budget"
     UNAVAILABLE = "unavailable"
     """Capacity of this kind cannot be had at present."""
+    SHED = "shed"
+    """The bounds allow less than is needed now, so requests are turned away."""
     HELD = "held"
     """Something needed for the decision is missing, so the target stays."""
 
@@ -65,12 +67,16 @@ class VariantDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Targets for every variant at one moment, and what to remember for the next."""
+    """Targets for every variant at one moment, whom to let in, and what to remember for the next."""
 
     at_s: float
     variants: tuple[VariantDecision, ...]
     state: Any
     """Frozen; of the policy's own type."""
+    served: Mapping[str, float] = field(default_factory=dict)
+    """The share of each traffic class that the gateway lets in, from 0 to 1; of a class that is not named, all."""
+    reasons: tuple[Reason, ...] = ()
+    """Of the shares, where one is below 1."""
 
     @property
     def changes(self) -> tuple[VariantDecision, ...]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine, Iteration
-from raytide.autoscaling.terms import Objective, Terms, Variant
+from raytide.autoscaling.terms import Objective, Terms, TrafficClass, Variant
 from raytide.core.spec.service import Hardware, Performance, Service
 
 COLD_START_S: Final = 120.0
@@ -25,7 +25,14 @@ def terms_of(service: Service, variants: tuple[Variant, ...]) -> Terms:
         min_replicas=scaling.min_replicas,
         max_replicas=scaling.max_replicas,
         max_usd_per_hour=None if budget is None else budget.max_usd_per_hour,
+        classes=classes_of(service),
     )
+
+
+def classes_of(service: Service) -> tuple[TrafficClass, ...]:
+    """The traffic classes; none where none is declared."""
+    declared = service.spec.traffic.classes if service.spec.traffic else ()
+    return tuple(TrafficClass(name=one.name, priority=one.priority, value=one.value) for one in declared)
 
 
 def objective_of(service: Service) -> Objective:

@@ -8,12 +8,12 @@ where a policy began, and must come to the same decisions and the same states, b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from raytide.autoscaling.codec import Undecodable, plain, typed
-from raytide.autoscaling.decision import Decision, VariantDecision
+from raytide.autoscaling.decision import Decision, Reason, VariantDecision
 from raytide.autoscaling.digest import digest
 from raytide.autoscaling.observation import Observation
 from raytide.autoscaling.policy import Raytide, Settings
@@ -21,7 +21,7 @@ from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.terms import Terms
 from raytide.core.errors import RaytideError
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class JournalUnreadable(RaytideError):
@@ -56,14 +56,13 @@ def entered(
     known: Knowledge | None = None,
 ) -> Entry:
     """The entry of a decision as the policy returned it."""
-    bare = Decision(at_s=decision.at_s, variants=decision.variants, state=None)
     return Entry(
         policy=policy,
         terms=terms,
         begins=begins,
         known=known,
         observation=observation,
-        decision=bare,
+        decision=replace(decision, state=None),
         state=digest(decision.state),
     )
 
@@ -140,6 +139,8 @@ def _decided(entry: Entry) -> dict[str, Any]:
         "at_s": entry.decision.at_s,
         "observation": plain(entry.observation, compact=True),
         "variants": plain(entry.decision.variants),
+        "served": plain(entry.decision.served),
+        "reasons": plain(entry.decision.reasons),
         "state": entry.state,
     }
 
@@ -156,14 +157,19 @@ def _read_header(data: dict[str, Any]) -> dict[str, Any]:
 def _entry(data: dict[str, Any], header: dict[str, Any] | None, known: Knowledge | None) -> Entry:
     if header is None or (data["terms"], data["settings"]) != (header["digest"], header["settings"]):
         raise Undecodable("no header before it has its terms and settings")
-    variants = typed(tuple[VariantDecision, ...], data["variants"])
     return Entry(
         policy=header["policy"],
         terms=header["terms"],
         begins=data["begins"],
         known=known,
         observation=typed(Observation, data["observation"]),
-        decision=Decision(at_s=data["at_s"], variants=variants, state=None),
+        decision=Decision(
+            at_s=data["at_s"],
+            variants=typed(tuple[VariantDecision, ...], data["variants"]),
+            state=None,
+            served=typed(Mapping[str, float], data["served"]),
+            reasons=typed(tuple[Reason, ...], data["reasons"]),
+        ),
         state=data["state"],
     )
 

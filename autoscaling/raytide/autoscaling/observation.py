@@ -40,9 +40,25 @@ class Finished:
     """Sum of output·(prompt + output/2): KV tokens read over all decode steps."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassDemand:
+    """The arrivals of one traffic class."""
+
+    name: str
+    num_arrivals: int
+    """Those that were turned away included."""
+    num_shed: int
+    """Turned away at the gateway."""
+    prompt_tokens: int
+    """Of all arrivals."""
+
+
+NOT_BY_CLASS: Final = Missing(reason="no arrival was told by its class")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Demand:
-    """What arrived at the service and what finished, since the observation before."""
+    """What arrived at the service, let in or not, and what finished, since the observation before."""
 
     span_s: float
     arrivals: NDArray[np.int64]
@@ -54,6 +70,8 @@ class Demand:
     """Of requests whose first token came in the span."""
     tpot: Latencies = NO_LATENCIES
     """Mean time per output token of the requests that finished in the span; one-token answers do not count."""
+    by_class: tuple[ClassDemand, ...] | Missing = NOT_BY_CLASS
+    """The arrivals of every declared class, in the order of the terms."""
 
     @property
     def num_arrivals(self) -> int:

@@ -37,6 +37,17 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficClass:
+    """Requests that are let in or turned away together."""
+
+    name: str
+    priority: int
+    """Higher is served first, whatever the value of the others."""
+    value: float = 1.0
+    """Of a request; decides within a priority."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The declaration of one service, in the units of the autoscaler."""
 
@@ -48,6 +59,9 @@ class Terms:
     max_replicas: int
     """Of all variants together, replicas that start included."""
     max_usd_per_hour: float | None = None
+    classes: tuple[TrafficClass, ...] = ()
+    """Where none is declared, all requests are of one class, of which none is turned away: refusing is a promise to
+    clients that only the user can make."""
 
     def variant(self, name: str) -> Variant:
         """The variant of this name; KeyError where the service declares none."""

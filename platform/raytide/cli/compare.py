@@ -108,7 +108,7 @@ def _cases(
     cases = []
     for path in dict.fromkeys(paths):
         for seed in range(conditions.seed, conditions.seed + seeds):
-            trace = shared.scaled(path, scale.copies, scale.spread, seed)
+            trace = shared.scaled(path, terms, scale.copies, scale.spread, seed)
             require_feasible(trace, terms)
             cases.append(Case(trace=trace, terms=terms, conditions=shared.with_seed(conditions, seed)))
     return _distinct(cases, paths, seeds)

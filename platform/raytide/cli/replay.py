@@ -41,6 +41,11 @@ def _lines(journal: Path) -> list[str]:
 
 
 def _difference(recorded: Entry, now: Entry) -> str:
-    then, today = ([v.target for v in entry.decision.variants] for entry in (recorded, now))
-    what = f"targets {then} were recorded, {today} would be decided now" if then != today else "what was learnt differs"
+    then, today = (_said(entry) for entry in (recorded, now))
+    what = f"{then} were recorded, {today} would be decided now" if then != today else "what was learnt differs"
     return f"the decision at {recorded.decision.at_s:g} s differs: {what}; the policy has changed since the recording"
+
+
+def _said(entry: Entry) -> str:
+    served = {name: share for name, share in entry.decision.served.items() if share < 1}
+    return f"targets {[v.target for v in entry.decision.variants]}" + (f" and shares {served}" if served else "")

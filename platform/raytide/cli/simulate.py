@@ -67,7 +67,7 @@ def simulate(
         initial=initial,
     )
     shared.require_initial(conditions, terms)
-    case = Case(trace=shared.scaled(trace, times, spread, seed), terms=terms, conditions=conditions)
+    case = Case(trace=shared.scaled(trace, terms, times, spread, seed), terms=terms, conditions=conditions)
     require_feasible(case.trace, terms)
     with Line() as line:
         found = _oracle(case, oracle, policy, line)
@@ -119,7 +119,9 @@ def _changes(decisions: tuple[Decision, ...]) -> Iterator[str]:
             }
             for wanted in decision.changes
         ]
-        yield json.dumps({"at_s": decision.at_s, "changes": changes}, default=float, ensure_ascii=False)
+        shares = {"served": decision.served, "reasons": [asdict(reason) for reason in decision.reasons]}
+        line = {"at_s": decision.at_s, "changes": changes, **(shares if decision.served else {})}
+        yield json.dumps(line, default=float, ensure_ascii=False)
 
 
 def _page(file: Path, entered: Entrant, played: Played, result: Result, oracle: Oracle | Missing) -> str:
@@ -152,6 +154,9 @@ def _lines(result: Result, case: Case) -> Iterator[str]:
     yield f"  replicas    mean {score.mean_replicas:.2f}, most {score.max_replicas}"
     yield f"  steering    {score.changes} changes, {score.flaps} taken back within ten minutes"
     yield f"  recovery    {score.recovery_s:.0f} s, {score.aborted} requests aborted"
+    if score.attainment_by_class:
+        kept = ", ".join(f"{name} {share:.2%}" for name, share in score.attainment_by_class.items())
+        yield f"  classes     {kept}; {score.shed:,} requests turned away"
     yield f"  took        {result.wall_s:.2f} s"
 
 

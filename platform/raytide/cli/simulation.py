@@ -65,9 +65,9 @@ def declared(file: Path, overrides: Overrides, catalog: Path | None) -> tuple[Se
     return service, facts, terms_of(service, facts, marks_of(file, given))
 
 
-def scaled(path: Path, copies: int, spread: str, seed: int) -> Trace:
+def scaled(path: Path, terms: Terms, copies: int, spread: str, seed: int) -> Trace:
     """The trace of a file, as many times as wanted; TraceError where it is over before a policy can decide."""
-    trace = read_trace(path)
+    trace = read_trace(path, classes=tuple(one.name for one in terms.classes))
     if trace.span_s < _SHORTEST_S:
         raise TraceError(f"{path}: the trace is over after {trace.span_s:.3g} s; give at least {_SHORTEST_S:g} s")
     return trace if copies == 1 else times(trace, copies, spread_of(spread), seed=seed)

@@ -61,7 +61,7 @@ def whatif(
     conditions = shared.conditions_of(
         cold_start=None, seed=seed, laps=laps, router="least-loaded", metric_delay="1s", metric_loss="0%"
     )
-    case = Case(trace=shared.scaled(trace, times, spread, seed), terms=terms, conditions=conditions)
+    case = Case(trace=shared.scaled(trace, terms, times, spread, seed), terms=terms, conditions=conditions)
     require_feasible(case.trace, terms)
     others = alternatives(service, facts, case, ask)
     costs = calculated(others) if analytic else simulated(others, policy, jobs)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytide.autoscaling.missing import Missing
-from raytide.autoscaling.optimise.budget import TrafficClass, fitting, marginal_usd_per_hour, shed, spend
+from raytide.autoscaling.optimise.budget import ClassLoad, fitting, marginal_usd_per_hour, shed, spend
 from raytide.autoscaling.optimise.option import Bounds, Option
 
 ONE = st.builds(
@@ -21,7 +21,7 @@ ONE = st.builds(
 )
 CLASSES = st.lists(
     st.builds(
-        TrafficClass,
+        ClassLoad,
         name=st.uuids().map(str),
         work=st.floats(0.1, 9),
         priority=st.integers(0, 2),
@@ -52,7 +52,7 @@ def test_a_replacement_waits_until_what_it_replaces_is_gone(option: Callable[...
 
 
 @given(classes=CLASSES, capacity=st.floats(0, 40))
-def test_a_class_is_served_only_where_all_above_it_are(classes: tuple[TrafficClass, ...], capacity: float) -> None:
+def test_a_class_is_served_only_where_all_above_it_are(classes: tuple[ClassLoad, ...], capacity: float) -> None:
     kept = shed(classes, capacity)
     total = sum(one.work for one in classes)
     assert sum(one.work * kept.served[one.name] for one in classes) == pytest.approx(min(capacity, total))
@@ -64,8 +64,8 @@ def test_a_class_is_served_only_where_all_above_it_are(classes: tuple[TrafficCla
 
 
 def test_the_value_of_more_capacity_is_that_of_the_first_class_left_out() -> None:
-    paid = TrafficClass(name="paid", work=4.0, priority=1, value_per_work=3.0)
-    free = TrafficClass(name="free", work=4.0, priority=0, value_per_work=1.0)
+    paid = ClassLoad(name="paid", work=4.0, priority=1, value_per_work=3.0)
+    free = ClassLoad(name="free", work=4.0, priority=0, value_per_work=1.0)
     kept = shed((free, paid), 6.0)
     assert kept.served == {"paid": 1.0, "free": 0.5}
     assert kept.value_of_more == 1.0

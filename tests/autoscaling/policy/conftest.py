@@ -6,8 +6,8 @@ A request has 1,000 prompt and 200 output tokens: 0.05 s of prefill and 200 × 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,15 @@ import pytest
 
 from raytide.autoscaling.decision import Decision
 from raytide.autoscaling.missing import Missing
-from raytide.autoscaling.observation import Demand, Finished, Gauges, Iterations, Observation, VariantView
+from raytide.autoscaling.observation import (
+    ClassDemand,
+    Demand,
+    Finished,
+    Gauges,
+    Iterations,
+    Observation,
+    VariantView,
+)
 from raytide.autoscaling.performance.engine import Engine, Iteration
 from raytide.autoscaling.policy import Raytide
 from raytide.autoscaling.terms import Objective, Terms, Variant
@@ -130,6 +138,8 @@ class Step:
     """Ready replicas of each variant that are lost."""
     num_queued: int = 0
     seconds_per_iteration: float = 0.02
+    class_shares: tuple[float, ...] = ()
+    """Of the arrivals that belong to each declared class but the last, one after the other; untold where none are."""
 
 
 @dataclass(kw_only=True)
@@ -191,6 +201,18 @@ class Fleet:
         )
 
 
+def _by_class(step: Step, terms: Terms, served: Mapping[str, float]) -> tuple[ClassDemand, ...]:
+    """The arrivals by class, of which as many were turned away as the decision before said."""
+    found, left = [], sum(step.arrivals)
+    for place, one in enumerate(terms.classes):
+        share = step.class_shares[place] if place < len(step.class_shares) else 1.0
+        num = left if place == len(terms.classes) - 1 else round(share * left)
+        shed, left = round(num * (1 - served.get(one.name, 1.0))), left - num
+        tokens = num * step.prompt_tokens
+        found.append(ClassDemand(name=one.name, num_arrivals=num, num_shed=shed, prompt_tokens=tokens))
+    return tuple(found)
+
+
 @pytest.fixture(scope="session")
 def step_of() -> type[Step]:
     return Step
@@ -198,7 +220,7 @@ def step_of() -> type[Step]:
 
 @pytest.fixture(scope="session")
 def walk(demand_of: Callable[..., Demand]) -> Callable[..., list[tuple[Observation, Decision]]]:
-    """What a policy sees and decides, step by step, beside a fleet that does as it is told."""
+    """What a policy sees and decides, step by step, beside a fleet and a gateway that do as they are told."""
 
     def run(
         terms: Terms, steps: Sequence[Step], *, ready: int = 1, policy: Raytide | None = None
@@ -207,6 +229,7 @@ def walk(demand_of: Callable[..., Demand]) -> Callable[..., list[tuple[Observati
         fleets = [Fleet(variant=variant) for variant in terms.variants]
         fleets[0].ready = fleets[0].target = ready
         walked: list[tuple[Observation, Decision]] = []
+        served: Mapping[str, float] = {}
         for step in steps:
             span_s = float(max(1, len(step.arrivals)))
             now_s += span_s
@@ -218,6 +241,8 @@ def walk(demand_of: Callable[..., Demand]) -> Callable[..., list[tuple[Observati
                 output_tokens=step.output_tokens,
                 missed=round(step.share_missed * sum(step.arrivals)),
             )
+            if step.class_shares:
+                demand = replace(demand, by_class=_by_class(step, terms, served))
             observation = Observation(
                 at_s=now_s,
                 demand=Missing(reason="no metrics arrived") if step.is_blind else demand,
@@ -226,7 +251,7 @@ def walk(demand_of: Callable[..., Demand]) -> Callable[..., list[tuple[Observati
             )
             state = ours.begin(observation, terms) if state is None else state
             decision = ours.decide(observation, terms, state, now_s)
-            state = decision.state
+            state, served = decision.state, decision.served
             walked.append((observation, decision))
             for fleet, wanted in zip(fleets, decision.variants, strict=True):
                 fleet.obey(wanted.target, no_stock=step.no_stock)

@@ -197,11 +197,11 @@ def test_what_was_ordered_is_not_let_go_within_the_hold(
     terms = terms_of(variant_of(cold_start_s=cold_start_s))
     in_stock = [({**step, "no_stock": False}, times) for step, times in steps]
     ups: list[tuple[float, int]] = []
+    knobs = Settings()
+    hold_s = max(knobs.least_hold_s, knobs.hold_cold_starts * cold_start_s)
     for observation, decision in walked(terms, in_stock, ready=2):
         (wanted,) = decision.variants
-        recent = [
-            target for at_s, target in ups if observation.at_s - at_s < max(Settings().least_hold_s, 2 * cold_start_s)
-        ]
+        recent = [target for at_s, target in ups if observation.at_s - at_s < hold_s]
         assert wanted.target >= max(recent, default=0)
         if wanted.target > wanted.previous:
             ups.append((observation.at_s, wanted.target))

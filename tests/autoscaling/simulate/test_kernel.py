@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from raytide.autoscaling.performance.engine import Engine, Iteration
 from raytide.autoscaling.simulate import kernel
-from raytide.autoscaling.simulate.fleet import Fleet, requests_of
+from raytide.autoscaling.simulate.fleet import Fleet, classes_of, requests_of
 from raytide.autoscaling.simulate.traces.trace import Trace
-from raytide.autoscaling.terms import Objective, Terms, Variant
+from raytide.autoscaling.terms import Objective, Terms, TrafficClass, Variant
 
 NEVER = float("inf")
 
@@ -297,3 +297,32 @@ def test_requests_that_came_while_no_replica_was_ready_begin_when_one_is() -> No
         fleet.order(0, 5.0, ready_s)
         fleet.advance(10.0)
         assert fleet.world.requests["first_token_s"] == pytest.approx([ready_s + 0.01, ready_s + 0.02])
+
+
+@given(shares=st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_of_every_run_of_requests_a_class_gets_its_share_to_within_one(shares: list[float]) -> None:
+    engine = Engine(
+        iteration=Iteration(base_s=0.01, per_sequence_s=0.0, per_kv_token_s=0.0, per_prefill_token_s=0.0),
+        kv_capacity_tokens=10_000,
+    )
+    num = 40 * len(shares)
+    one = np.ones(num, dtype=np.int32)
+    trace = Trace(
+        name="made", arrival_s=np.linspace(0.5, num - 0.5, num), prompt_tokens=one, output_tokens=one, span_s=num + 1.0
+    )
+    named = replace(trace, class_of=np.arange(num) % 2)
+    terms = replace(
+        terms_of([engine]), classes=(TrafficClass(name="paid", priority=1), TrafficClass(name="free", priority=0))
+    )
+    fleet = Fleet(requests_of(named, 1), terms, kernel.LEAST_LOADED, 0, classes_of(named, terms, 1))
+    fleet.order(0, 0.0, 0.0)
+    due = 0.0
+    for step, share in enumerate(shares, start=1):
+        fleet.admit({"free": share})
+        fleet.advance(40.0 * step)
+        due += 20 * share
+        shed = fleet.world.shed[: 40 * step]
+        assert not shed[::2].any()
+        assert abs(np.count_nonzero(~shed[1::2]) - due) <= 1 + 1e-6
+    fleet.advance(num + 1.0)
+    assert (np.isnan(fleet.world.requests["first_token_s"]) == fleet.world.shed).all()

@@ -25,6 +25,8 @@ SCORE: dict[str, Any] = {
     "flaps": 0,
     "recovery_s": 0.0,
     "aborted": 0,
+    "shed": 0,
+    "attainment_by_class": {},
 }
 UNKNOWN = Missing(reason="not searched")
 

@@ -17,7 +17,7 @@ from raytide.autoscaling.simulate.fleet import Life
 from raytide.autoscaling.simulate.run import Played, Timeline
 from raytide.autoscaling.simulate.score import flaps, score
 from raytide.autoscaling.simulate.traces.trace import Trace
-from raytide.autoscaling.terms import Terms
+from raytide.autoscaling.terms import Terms, TrafficClass
 
 NAN = float("nan")
 
@@ -35,6 +35,8 @@ def played(
     num_laps: int = 1,
     lives: tuple[Life, ...] = (),
     targets: Sequence[tuple[float, int]] = ((10.0, 1),),
+    shed: Sequence[bool] = (),
+    class_of: Sequence[int] | None = None,
     span_s: float = 100.0,
 ) -> Played:
     first_lap_s = np.array(arrival_s, dtype=float)
@@ -44,6 +46,7 @@ def played(
         arrival_s=first_lap_s,
         prompt_tokens=np.ones(num, int),
         output_tokens=np.ones(num, int),
+        class_of=None if class_of is None else np.array(class_of),
         span_s=span_s,
     )
     at_s, target = (np.array(column) for column in zip(*targets, strict=True))
@@ -54,6 +57,7 @@ def played(
         arrival_s=(first_lap_s[None, :] + span_s * np.arange(num_laps)[:, None]).ravel(),
         ttft_s=np.array(ttft_s),
         tpot_s=np.array(tpot_s),
+        shed=np.array(shed or np.zeros_like(ttft_s), dtype=bool),
         lives=lives,
         timeline=Timeline(at_s=at_s, target=counts, ready=counts, holding=counts),
         decisions=(),
@@ -69,6 +73,20 @@ def test_a_request_attains_with_both_bounds_kept_and_never_when_unfinished(terms
     found = score(played([0, 1, 2, 3, 4], [1.0, 1.1, 0.1, 0.1, NAN], [0.05, 0.01, 0.06, NAN, NAN]), terms)
     assert found.attainment == pytest.approx(0.2)
     assert found.requests == 5
+
+
+def test_who_was_turned_away_is_counted_and_does_not_attain(terms: Terms) -> None:
+    declared = tuple(TrafficClass(name=name, priority=0) for name in ("paid", "free", "idle"))
+    run = played(
+        [0, 1, 2, 3],
+        [0.1, NAN, 0.1, NAN],
+        [0.01, NAN, 0.01, NAN],
+        shed=[False, True, False, True],
+        class_of=[0, 1, 1, 1],
+    )
+    found = score(run, replace(terms, classes=declared))
+    assert (found.shed, found.attainment) == (2, 0.5)
+    assert found.attainment_by_class == {"paid": 1.0, "free": pytest.approx(1 / 3)}
 
 
 def test_a_quantile_that_some_never_reached_is_infinite_and_null_in_json(terms: Terms) -> None:

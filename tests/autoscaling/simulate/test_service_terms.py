@@ -9,7 +9,7 @@ from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine
 from raytide.autoscaling.simulate.precision import precision_of
 from raytide.autoscaling.simulate.service import terms_of
-from raytide.autoscaling.terms import Terms, Variant
+from raytide.autoscaling.terms import Terms, TrafficClass, Variant
 from raytide.core import catalog
 from raytide.core.errors import SpecError
 from raytide.core.spec import Service
@@ -119,6 +119,15 @@ def test_what_cannot_run_is_a_finding(hardware: dict[str, Any], fields: dict[str
     with pytest.raises(SpecError) as error:
         _terms(hardware, **fields)
     assert says in str(error.value)
+
+
+def test_traffic_classes_are_taken_over_and_none_is_the_default() -> None:
+    assert _terms().classes == ()
+    declared = {"classes": [{"name": "paid", "priority": 2, "value": 3.5}, {"name": "free", "priority": 0}]}
+    assert _terms(traffic=declared).classes == (
+        TrafficClass(name="paid", priority=2, value=3.5),
+        TrafficClass(name="free", priority=0, value=1.0),
+    )
 
 
 def test_every_wrong_entry_is_found_at_once() -> None:

@@ -80,6 +80,23 @@ def test_cached_tokens_are_read_where_the_file_has_them_and_leave_a_token_to_com
     assert cached.tolist() == [60, 99]
 
 
+CLASSES = "arrival_s,prompt_tokens,output_tokens,class\n0,100,1,free\n1,100,1,paid\n2,100,1,free\n"
+
+
+def test_a_class_is_read_as_its_place_among_the_declared_ones(write: Write) -> None:
+    class_of = read_trace(write("mine.csv", CLASSES), classes=("paid", "free")).class_of
+    assert class_of is not None
+    assert class_of.tolist() == [1, 0, 1]
+
+
+def test_a_class_is_ignored_where_none_is_declared_and_missed_where_some_are(write: Write) -> None:
+    undeclared = read_trace(write("a.csv", CLASSES))
+    assert (undeclared.class_of, undeclared.notes) == (None, ())
+    unnamed = read_trace(write("b.csv", PLAIN), classes=("paid", "free"))
+    assert unnamed.class_of is None
+    assert unnamed.notes == ("the trace names no traffic class, so nobody is turned away",)
+
+
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_every_line_ending_reads_the_same(tmp_path: Path, write: Write, ending: str) -> None:
     path = tmp_path / "other.csv"

@@ -71,6 +71,21 @@ def test_a_file_that_is_no_trace_is_refused_with_its_place(tmp_path: Path, text:
     assert says in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("Paid", ":3: no class is named 'Paid'; did you mean 'paid'?"),
+        ("", ":3: no class is named ''; the service declares paid, free"),
+    ],
+)
+def test_a_class_that_is_not_declared_is_refused_with_its_place(tmp_path: Path, word: str, says: str) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text(f"arrival_s,prompt_tokens,output_tokens,class\n0,1,1,free\n1,1,1,{word}\n2,1,1,other\n")
+    with pytest.raises(TraceError) as refused:
+        read_trace(path, classes=("paid", "free"))
+    assert says in str(refused.value)
+
+
 def test_an_unknown_format_names_the_known_ones(tmp_path: Path) -> None:
     path = tmp_path / "trace.csv"
     path.write_text("a,b\n1,2\n")

@@ -21,6 +21,7 @@ def trace_of(arrivals_s: list[float], span_s: float = 100.0) -> Trace:
         prompt_tokens=number * 10,
         output_tokens=number,
         cached_tokens=number * 2,
+        class_of=number % 3,
         span_s=span_s,
     )
 
@@ -52,6 +53,7 @@ def test_whatever_is_done_to_a_trace_its_requests_stay_whole_and_in_order(
     assert (np.diff(made.arrival_s) >= 0).all()
     assert ((made.arrival_s >= 0) & (made.arrival_s <= made.span_s)).all()
     assert (rows(made) == np.outer(made.output_tokens, (10, 1, 2))).all()
+    assert made.class_of is None or (made.class_of == made.output_tokens % 3).all()
 
 
 @given(trace=TRACES, transform=st.sampled_from(list(TRANSFORMS)), seed=st.integers(0, 2**32))

@@ -17,8 +17,8 @@ from raytide.autoscaling.optimise.option import Bounds, Option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrafficClass:
-    """Requests that are served or turned away together."""
+class ClassLoad:
+    """What the requests of one traffic class ask for."""
 
     name: str
     work: float
@@ -66,11 +66,15 @@ def _usd_per_work(option: Option) -> tuple[float, str]:
     return option.usd_per_hour / option.capacity if option.capacity > 0 else np.inf, option.variant
 
 
-def shed(classes: tuple[TrafficClass, ...], capacity: float) -> Shed:
-    """The shares of the classes that this capacity serves: a fractional knapsack within each priority."""
-    left, served, value_of_more = max(0.0, capacity), {}, 0.0
+def shed(classes: tuple[ClassLoad, ...], capacity: float) -> Shed:
+    """The shares of the classes that this capacity serves: a fractional knapsack within each priority.
+
+    Below a class that is cut nothing is served, also where nothing is expected: what comes all the same has to wait its
+    turn.
+    """
+    left, share, served, value_of_more = max(0.0, capacity), 1.0, {}, 0.0
     for one in sorted(classes, key=lambda each: (-each.priority, -each.value_per_work, each.name)):
-        share = 1.0 if one.work <= left else left / one.work
+        share = 1.0 if share == 1 and one.work <= left else left / one.work if one.work > 0 else 0.0
         served[one.name] = share
         left = max(0.0, left - one.work)
         value_of_more = one.value_per_work if share < 1 and not value_of_more else value_of_more

@@ -43,5 +43,9 @@ class Knowledge:
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     preempted_per_hour: Mapping[str, float] = field(default_factory=dict)
+    class_work: Mapping[str, float] = field(default_factory=dict)
+    """Work per second that each traffic class has asked for lately."""
+    served: Mapping[str, float] = field(default_factory=dict)
+    """The share of each class that was let in at last."""
     num_missing: int = 0
     """Observations in a row in which demand was missing."""

@@ -12,6 +12,7 @@ from raytide.autoscaling.observation import Demand
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.replicas import breakers_after, calibrations_after, cold_starts_after, preemptions_after
 from raytide.autoscaling.policy.settings import Settings
+from raytide.autoscaling.policy.shed import class_work_after, share_let_in
 from raytide.autoscaling.policy.stretch import unstretched
 from raytide.autoscaling.policy.supply import Supply
 from raytide.autoscaling.policy.worth import nothing_learnt
@@ -29,7 +30,7 @@ def begin(terms: Terms, settings: Settings) -> Knowledge:
     return Knowledge(
         work=nothing_yet(),
         forecast=ensemble.begin(float(max(terms.max_replicas, 1)), settings.half_life_s),
-        stretch=unstretched(settings.stretch_half_life_s),
+        stretch=unstretched(settings.stretch_half_life_s, 1.0 - terms.objective.attainment),
         worth=nothing_learnt(settings.half_life_s),
     )
 
@@ -50,12 +51,13 @@ def learn(
     ready = max(_LEAST_READY, sum(supply.view.num_ready * supply.bears for supply in supplies))
     elapsed_s = float(len(seconds.work))
     missed = demand.finished.num - demand.finished.attained
+    let_in = share_let_in(work, demand, supplies[0].engine)
     idle_since_s, idle_gaps_s = _idleness(known, demand, supplies, now_s)
     return replace(
         known,
         work=work,
         forecast=ensemble.update(known.forecast, seconds, now_s=now_s, lead_s=lead_s, num_due=num_due),
-        stretch=known.stretch.after(elapsed_s, seconds.need / ready, seconds.arrivals, missed),
+        stretch=known.stretch.after(elapsed_s, let_in * seconds.need / ready, let_in * seconds.arrivals, missed),
         requests_per_s=_rate(known.requests_per_s, demand),
         needs=(*known.needs, float(seconds.need.max(initial=0.0)))[-_KEPT_NEEDS:],
         last_span_s=elapsed_s,
@@ -65,6 +67,7 @@ def learn(
         breakers=breakers_after(known, supplies, now_s),
         calibrations=calibrations_after(known, supplies),
         preempted_per_hour=preemptions_after(known, supplies, demand.span_s),
+        class_work=class_work_after(known.class_work, work, demand, supplies[0].engine),
         num_missing=0,
     )
 

@@ -1,4 +1,4 @@
-"""The policy: learn, forecast, size, steady, spread; every step says why."""
+"""The policy: learn, forecast, size, steady, spread, shed; every step says why."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from raytide.autoscaling.policy.hold import held
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.learn import begin, learn
 from raytide.autoscaling.policy.settings import Settings
+from raytide.autoscaling.policy.shed import Admission, admission, still_served
 from raytide.autoscaling.policy.size import size
 from raytide.autoscaling.policy.spread import spread
 from raytide.autoscaling.policy.steady import steady
@@ -45,7 +46,9 @@ class Raytide:
         hold_s = self._hold_s(supplies)
         count, reasons, wishes = steady(sized, _running(supplies), known.wishes, hold_s=hold_s, now_s=now_s)
         targets, binding = spread(count, supplies, _others(observation, supplies), terms, known, now_s)
-        return _decision(observation, targets, (*reasons, *binding), replace(known, wishes=wishes), now_s)
+        admitted = admission(count, targets, supplies, terms, known)
+        known = replace(known, wishes=wishes, served=admitted.served)
+        return _decision(observation, targets, (*reasons, *binding), admitted, known, now_s)
 
     def _hold_s(self, supplies: tuple[Supply, ...]) -> float:
         slowest_s = max(supply.cold_start_s for supply in supplies)
@@ -54,10 +57,10 @@ class Raytide:
 
 def settings() -> tuple[Raytide, ...]:
     """Twelve settings for a tuned column, as many as every peer has; the default first."""
-    shares = ((1.0, 0.7), (1.0, 0.5), (1.0, 0.3), (0.8, 0.7), (0.6, 0.7), (1.2, 0.7), (1.4, 0.7), (1.4, 0.5))
+    shares = ((0.6, 0.7), (0.6, 0.4), (0.6, 1.1), (0.4, 0.7), (0.8, 0.7), (1.0, 0.7), (0.3, 1.1))
     usual = tuple(Settings(budget_share=budget, standing_share=standing) for budget, standing in shares)
-    holds = tuple(Settings(hold_cold_starts=hold) for hold in (1.5, 3.0))
-    others = (Settings(half_life_s=10800.0), Settings(return_doubt=2.5))
+    holds = tuple(Settings(hold_cold_starts=hold) for hold in (1.0, 2.5))
+    others = (Settings(half_life_s=10800.0), Settings(return_doubt=3.0), Settings(return_doubt=20.0))
     return tuple(Raytide(settings=each) for each in (*usual, *holds, *others))
 
 
@@ -77,14 +80,21 @@ def _held(observation: Observation, terms: Terms, known: Knowledge, now_s: float
     num_missing = known.num_missing + 1
     reason = Reason(rule=Rule.HELD, says=f"held: {why}", facts={"in_a_row": num_missing})
     targets, binding = held(observation.variants, terms)
-    return _decision(observation, targets, (reason, *binding), replace(known, num_missing=num_missing), now_s)
+    admitted = still_served(terms, known, reason)
+    known = replace(known, num_missing=num_missing)
+    return _decision(observation, targets, (reason, *binding), admitted, known, now_s)
 
 
 def _decision(
-    observation: Observation, targets: Mapping[str, int], reasons: tuple[Reason, ...], known: Knowledge, now_s: float
+    observation: Observation,
+    targets: Mapping[str, int],
+    reasons: tuple[Reason, ...],
+    admitted: Admission,
+    known: Knowledge,
+    now_s: float,
 ) -> Decision:
     decided = tuple(
         VariantDecision(variant=view.name, target=targets[view.name], previous=view.target, reasons=reasons)
         for view in observation.variants
     )
-    return Decision(at_s=now_s, variants=decided, state=known)
+    return Decision(at_s=now_s, variants=decided, state=known, served=admitted.served, reasons=admitted.reasons)

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 class Settings:
     """What may be turned; all others follow from the declaration and from what is observed."""
 
-    budget_share: float = 1.0
-    """Predicted misses that are left unprotected, as a multiple of what the objective allows."""
+    budget_share: float = 0.6
+    """Predicted misses that are left unprotected, as a multiple of what the objective allows: below one, because bursts
+    that were not seen yet are in no distribution that was learnt."""
     standing_share: float = 0.7
     """The same for the size that the standing distribution of needs implies, which bounds every forecast."""
-    hold_cold_starts: float = 2.0
+    hold_cold_starts: float = 1.5
     """A replica is let go only after it was not worth having for so many cold starts: shorter, and the restart costs
     more than was saved."""
-    least_hold_s: float = 90.0
-    return_doubt: float = 1.5
-    """A replica is let go only if it would not be worth having at a price so much lower."""
+    least_hold_s: float = 60.0
+    return_doubt: float = 8.0
+    """A replica is let go only if it would not be worth having at a price so much lower: what keeps a fleet calm where
+    two sizes are worth about the same, and lets it go at once where the load has really fallen."""
     half_life_s: float = 5400.0
     """Of everything learnt."""
     stretch_half_life_s: float = 2700.0

@@ -4,6 +4,9 @@ The load of a second is its need over what the ready replicas are said to serve.
 then the factor is the load above which that share of the requests arrived: had every request above it missed and none
 below, as many would have. It needs no attribution of single misses, and a start-up in which everything is overloaded
 does not bend it.
+
+The model is believed until more miss than the objective allows. A fleet in which hardly any request misses shows how
+much its replicas bore, not how much they bear: the largest load of a fleet that is too large would keep it so.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ LEAST: Final = 0.6
 MOST: Final = 1.15
 """A factor outside means that the model is wrong, which calibration must mend, not this."""
 DOUBT: Final = 400.0
-"""Requests at a load of one, half of which missed, that are believed before anything is seen."""
+"""Requests at a load of one, half of which missed, that are believed beside the budget's share of what was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,13 +33,16 @@ class Stretch:
     """Loads that requests met, and how many of them missed."""
 
     loads: Decayed
+    budget: float
+    """The share of the requests that may miss."""
     missed: float = 0.0
 
     @property
     def factor(self) -> float:
         """On the modelled capacity of a replica."""
-        believed = self.loads.after(0.0, np.array([1.0]), np.array([DOUBT]))
-        share = min((self.missed + DOUBT / 2) / believed.total, 0.9)
+        doubt = DOUBT + self.budget * self.loads.total
+        believed = self.loads.after(0.0, np.array([1.0]), np.array([doubt]))
+        share = min((self.missed + doubt / 2) / believed.total, 0.9)
         return float(np.clip(believed.quantile(1.0 - share) or 1.0, LEAST, MOST))
 
     def after(self, elapsed_s: float, loads: Floats, arrivals: Floats, missed: int) -> Stretch:
@@ -45,6 +51,6 @@ class Stretch:
         return replace(self, loads=self.loads.after(elapsed_s, loads, arrivals), missed=self.missed * kept + missed)
 
 
-def unstretched(half_life_s: float) -> Stretch:
+def unstretched(half_life_s: float, budget: float) -> Stretch:
     """Nothing seen yet: the model is right."""
-    return Stretch(loads=Decayed.on(np.geomspace(0.02, 100.0, 400), half_life_s))
+    return Stretch(loads=Decayed.on(np.geomspace(0.02, 100.0, 400), half_life_s), budget=budget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,8 +36,11 @@ class Life:
 class Fleet:
     """Mutable, because the compiled loop works in place; owned by one run."""
 
-    def __init__(self, requests: NDArray[Any], terms: Terms, router: int, seed: int) -> None:
+    def __init__(
+        self, requests: NDArray[Any], terms: Terms, router: int, seed: int, class_of: NDArray[np.int64] | None = None
+    ) -> None:
         self._names = [variant.name for variant in terms.variants]
+        self._classes = [one.name for one in terms.classes]
         slots = 3 * terms.max_replicas + SPARE_SLOTS
         engines = _engines(terms)
         places = (slots, int(engines["max_num_seqs"].max()) + 1)
@@ -57,6 +61,10 @@ class Fleet:
             tpot=np.zeros(NUM_BINS, dtype=np.int64),
             bounds_s=np.array([terms.objective.ttft_s, terms.objective.tpot_s]),
             gateway=np.zeros(kernel.NUM_GATEWAY, dtype=np.int64),
+            class_of=np.full(len(requests), kernel.NONE) if class_of is None else class_of,
+            served=np.ones(len(terms.classes)),
+            credit=np.zeros(len(terms.classes)),
+            shed=np.zeros(len(requests), dtype=np.bool_),
         )
         self.world.gateway[kernel.ROUTER] = router
         self.world.gateway[kernel.RANDOM] = seed
@@ -70,6 +78,10 @@ class Fleet:
         """Serve until `until_s`."""
         kernel.advance(self.world, self._now_s, float(until_s))
         self._now_s = float(until_s)
+
+    def admit(self, served: Mapping[str, float]) -> None:
+        """Let in these shares of the classes from now on; all of a class that is not named."""
+        self.world.served[:] = [served.get(name, 1.0) for name in self._classes]
 
     def variant(self, name: str) -> int:
         """The index of a variant."""
@@ -210,6 +222,14 @@ def _clear(replicas: NDArray[Any], slot: int) -> None:
     empty = np.zeros((), dtype=kernel.REPLICA)
     empty["slowness"], empty["end_s"], empty["partial"] = 1.0, np.inf, kernel.NONE
     replicas[slot] = empty
+
+
+def classes_of(trace: Trace, terms: Terms, num_laps: int) -> NDArray[np.int64]:
+    """The traffic class of every request of so many laps; NONE where the trace or the terms name no classes."""
+    if trace.class_of is None or not terms.classes:
+        return np.full(num_laps * len(trace), kernel.NONE)
+    assert trace.class_of.max() < len(terms.classes), "the trace was read with the classes of other terms"
+    return np.tile(trace.class_of, num_laps).astype(np.int64)
 
 
 def requests_of(trace: Trace, num_laps: int) -> NDArray[Any]:

@@ -121,6 +121,14 @@ class World(NamedTuple):
     bounds_s: NDArray[np.float64]
     """The bounds of TTFT and TPOT."""
     gateway: NDArray[np.int64]
+    class_of: NDArray[np.int64]
+    """The traffic class of each request; NONE where nobody knows it."""
+    served: NDArray[np.float64]
+    """The share of each class that is let in."""
+    credit: NDArray[np.float64]
+    """What each class has saved towards its next request that is let in."""
+    shed: NDArray[np.bool_]
+    """The requests that were turned away."""
 
 
 @compiled
@@ -147,6 +155,8 @@ def advance(world: World, now_s: float, until_s: float) -> None:
         while gateway[NEXT] < len(requests) and requests[gateway[NEXT]].arrival_s < next_s:
             request = gateway[NEXT]
             gateway[NEXT] += 1
+            if _turned_away(world, request):
+                continue
             arrival_s = requests[request].arrival_s
             for i in range(num_busy):
                 if replicas[busy[i]].end_s <= arrival_s:  # most are in the middle of an iteration
@@ -162,6 +172,23 @@ def advance(world: World, now_s: float, until_s: float) -> None:
             return
         replicas[coming].status = READY
         woken_s = next_s
+
+
+@compiled
+def _turned_away(world: World, request: int) -> bool:
+    """Whether the share of its class is used up: error diffusion, so every run of requests has its share to within one.
+
+    A class that is let in whole pays one for each request, and never has less than it needs.
+    """
+    c = world.class_of[request]
+    if c == NONE:
+        return False
+    world.credit[c] += world.served[c]
+    if world.credit[c] >= 1.0:
+        world.credit[c] -= 1.0
+        return False
+    world.shed[request] = True
+    return True
 
 
 @compiled

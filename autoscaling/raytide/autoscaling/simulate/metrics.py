@@ -8,7 +8,15 @@ import numpy as np
 
 from raytide.autoscaling.latency import Latencies
 from raytide.autoscaling.missing import Missing
-from raytide.autoscaling.observation import Demand, Finished, Iterations, Observation, VariantView
+from raytide.autoscaling.observation import (
+    NOT_BY_CLASS,
+    ClassDemand,
+    Demand,
+    Finished,
+    Iterations,
+    Observation,
+    VariantView,
+)
 from raytide.autoscaling.simulate import kernel
 from raytide.autoscaling.simulate.conditions import Preemption
 from raytide.autoscaling.simulate.fleet import Fleet
@@ -26,14 +34,16 @@ class Metrics:
         length = int(second[-1]) + 2
         self._arrivals = np.bincount(second, minlength=length)
         self._prompt_tokens = np.bincount(second, weights=requests["prompt_tokens"], minlength=length).astype(np.int64)
-        self._world, self._terms = world, terms
+        self._world, self._terms, self._second = world, terms, second
+        self._is_told = bool(terms.classes) and bool((world.class_of != kernel.NONE).all())
         self._since_s = 0.0
         self._preempted = [0] * len(terms.variants)
         self._num_finished = 0.0
 
     def all_finished(self) -> bool:
-        """Whether every request of the run has its last token."""
-        return self._num_finished + float(self._world.sums[:, kernel.FINISHED].sum()) >= len(self._world.requests)
+        """Whether every request of the run has its last token, or was turned away."""
+        ended = self._num_finished + float(self._world.sums[:, kernel.FINISHED].sum())
+        return ended + int(np.count_nonzero(self._world.shed)) >= len(self._world.requests)
 
     def preempt(self, fleet: Fleet, taken: Preemption, at_s: float) -> None:
         """Replicas get notice; they drain until it ends."""
@@ -88,6 +98,26 @@ class Metrics:
             ),
             ttft=Latencies(counts=self._world.ttft.copy()),
             tpot=Latencies(counts=self._world.tpot.copy()),
+            by_class=self._by_class(start, end),
+        )
+
+    def _by_class(self, start: int, end: int) -> tuple[ClassDemand, ...] | Missing:
+        """Of the seconds from `start` to before `end`; missing where the trace names no classes."""
+        if not self._is_told:
+            return NOT_BY_CLASS
+        own = slice(*np.searchsorted(self._second, (start, end)))
+        class_of, shed = self._world.class_of[own], self._world.shed[own]
+        num, tokens = len(self._terms.classes), self._world.requests["prompt_tokens"][own]
+        arrived, turned_away = np.bincount(class_of, minlength=num), np.bincount(class_of[shed], minlength=num)
+        prompt_tokens = np.bincount(class_of, weights=tokens, minlength=num)
+        return tuple(
+            ClassDemand(
+                name=one.name,
+                num_arrivals=int(arrived[c]),
+                num_shed=int(turned_away[c]),
+                prompt_tokens=int(prompt_tokens[c]),
+            )
+            for c, one in enumerate(self._terms.classes)
         )
 
     def _view(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation
 from raytide.autoscaling.simulate import kernel
 from raytide.autoscaling.simulate.conditions import Conditions
-from raytide.autoscaling.simulate.fleet import Fleet, Life, requests_of
+from raytide.autoscaling.simulate.fleet import Fleet, Life, classes_of, requests_of
 from raytide.autoscaling.simulate.metrics import Metrics
 from raytide.autoscaling.simulate.traces.trace import Trace
 from raytide.autoscaling.terms import Terms
@@ -46,10 +46,12 @@ class Played:
     """NaN where no token came."""
     tpot_s: NDArray[np.float64]
     """NaN where the request did not finish; 0 where it has one token."""
+    shed: NDArray[np.bool_]
+    """Whether the gateway turned the request away."""
     lives: tuple[Life, ...]
     timeline: Timeline
     decisions: tuple[Decision, ...]
-    """Those that changed a target."""
+    """Those that changed a target or the share of a class."""
     num_aborted: int
 
 
@@ -62,13 +64,15 @@ class _Run:
     def __init__(self, trace: Trace, policy: Policy, terms: Terms, conditions: Conditions) -> None:
         self._trace, self._policy, self._terms, self._conditions = trace, policy, terms, conditions
         self._requests = requests_of(trace, conditions.num_laps)
-        self._fleet = Fleet(self._requests, terms, conditions.router, conditions.seed)
+        classes = classes_of(trace, terms, conditions.num_laps)
+        self._fleet = Fleet(self._requests, terms, conditions.router, conditions.seed, classes)
         self._random = np.random.default_rng(conditions.seed)
         self._metrics = Metrics(self._fleet.world, terms)
         self._targets = [0] * len(terms.variants)
         self._failed = [0] * len(terms.variants)
         self._due = _faults(conditions)
         self._decisions: list[Decision] = []
+        self._served: Mapping[str, float] = {one.name: 1.0 for one in terms.classes}
         self._ticks: list[tuple[float, list[int], list[int], list[int]]] = []
 
     def play(self) -> Played:
@@ -141,8 +145,10 @@ class _Run:
         return any(at_s - interval_s < crash_s <= at_s for crash_s in self._conditions.faults.crashes_s)
 
     def _act(self, decision: Decision, at_s: float) -> None:
-        if decision.changes:
+        if decision.changes or decision.served not in (self._served, {}):
             self._decisions.append(replace(decision, state=None))
+        self._served = decision.served
+        self._fleet.admit(decision.served)
         for wanted in decision.variants:
             index = self._fleet.variant(wanted.variant)
             self._targets[index] = wanted.target
@@ -186,6 +192,7 @@ class _Run:
             arrival_s=requests["arrival_s"],
             ttft_s=ttft_s,
             tpot_s=tpot_s,
+            shed=self._fleet.world.shed,
             lives=tuple(self._fleet.lives),
             timeline=Timeline(
                 at_s=np.array(at_s), target=np.array(target), ready=np.array(ready), holding=np.array(holding)
@@ -196,9 +203,10 @@ class _Run:
 
 
 def initial_replicas(trace: Trace, terms: Terms) -> int:
-    """Enough of the first variant for the mean load of the first five minutes at 70 % of its compute."""
+    """Enough of the first variant for the mean load of the first five minutes at 70 % of its compute, within bounds."""
     early = trace.arrival_s < min(300.0, trace.span_s)
-    engine = terms.variants[0].engine
+    first, budget = terms.variants[0], terms.max_usd_per_hour
+    engine, price = first.engine, first.usd_per_hour
     assert not isinstance(engine, Missing)
     step = engine.iteration
     prompt, output = trace.prompt_tokens[early].astype(float), trace.output_tokens[early].astype(float)
@@ -207,7 +215,10 @@ def initial_replicas(trace: Trace, terms: Terms) -> int:
     )
     load = float(work_s.sum()) / min(300.0, trace.span_s)
     limit = max(0.1, 1.0 - step.base_s / terms.objective.tpot_s)
-    return int(np.clip(np.ceil(load / limit / 0.7), max(1, terms.min_replicas), terms.max_replicas))
+    most = terms.max_replicas if first.max_replicas is None else min(terms.max_replicas, first.max_replicas)
+    if budget is not None and not isinstance(price, Missing) and price > 0:
+        most = min(most, int(budget / price + 1e-9))
+    return int(np.clip(np.ceil(load / limit / 0.7), min(max(1, terms.min_replicas), most), most))
 
 
 def _faults(conditions: Conditions) -> deque[Any]:

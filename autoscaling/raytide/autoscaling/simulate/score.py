@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.simulate.run import Played
+from raytide.autoscaling.simulate.traces.trace import Trace
 from raytide.autoscaling.terms import Terms
 
 REVERSAL_S: Final = 600.0
@@ -41,6 +43,10 @@ class Score:
     """The longest time in which every 10-second bin has arrivals of which less than 95 % attain."""
     aborted: int
     """In all laps."""
+    shed: int
+    """Turned away at the gateway; none of them attains."""
+    attainment_by_class: Mapping[str, float]
+    """Of every declared class, where the trace names them and some arrived."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; infinite or unknown latencies as null."""
@@ -74,6 +80,8 @@ def score(played: Played, terms: Terms, lap: int = -1) -> Score:
         flaps=flaps(changes),
         recovery_s=_recovery_s(played.arrival_s[own] - start_s, attained),
         aborted=played.num_aborted,
+        shed=int(np.count_nonzero(played.shed[own])),
+        attainment_by_class=_by_class(played.trace, attained, terms),
     )
 
 
@@ -81,6 +89,13 @@ def attains(ttft_s: NDArray[np.float64], tpot_s: NDArray[np.float64], terms: Ter
     """Which requests kept both bounds."""
     kept: NDArray[np.bool_] = (ttft_s <= terms.objective.ttft_s) & (tpot_s <= terms.objective.tpot_s)
     return kept
+
+
+def _by_class(trace: Trace, attained: NDArray[np.bool_], terms: Terms) -> Mapping[str, float]:
+    if trace.class_of is None:
+        return {}
+    own = {one.name: attained[trace.class_of == place] for place, one in enumerate(terms.classes)}
+    return {name: float(kept.mean()) for name, kept in own.items() if len(kept)}
 
 
 def flaps(changes: list[tuple[float, int]]) -> int:

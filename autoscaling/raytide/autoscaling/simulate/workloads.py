@@ -116,6 +116,7 @@ def _rearranged(
         prompt_tokens=trace.prompt_tokens[rows],
         output_tokens=trace.output_tokens[rows],
         cached_tokens=None if trace.cached_tokens is None else trace.cached_tokens[rows],
+        class_of=None if trace.class_of is None else trace.class_of[rows],
         span_s=span_s,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from ray.train.torch import get_device, prepare_model
 
 from raytide.core.spec.job import TrainSpec
 
@@ -25,20 +24,22 @@ class Step(NamedTuple):
 
 
 class Learner:
-    """One worker's replica of the model; the gradients of all replicas are averaged in each step."""
+    """One worker's replica of the model, on the device where the model is.
 
-    def __init__(self, model: LlamaForCausalLM, spec: TrainSpec) -> None:
-        self.device = get_device()
-        self.model = model.to(self.device)
-        self._replica = prepare_model(self.model)
+    `replica` is the model, or a wrapper of it that averages the gradients of all workers in each step.
+    """
+
+    def __init__(self, model: LlamaForCausalLM, replica: torch.nn.Module, spec: TrainSpec) -> None:
+        self.model, self._replica = model, replica
         self._optimizer = torch.optim.AdamW(_groups(self.model, spec.weight_decay), betas=(0.9, 0.95))
         self._clip = spec.gradient_clip
 
     def learn(self, batch: Sequences, rate: float) -> Step:
         """Takes one optimizer step on this worker's batch."""
-        tokens = torch.from_numpy(batch).long().to(self.device)
+        device = self.model.device
+        tokens = torch.from_numpy(batch).long().to(device)
         # Weights and optimizer stay in float32; bfloat16 needs no loss scaling.
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "cpu"):
             loss = self._replica(input_ids=tokens, labels=tokens).loss
         self._optimizer.zero_grad()
         loss.backward()

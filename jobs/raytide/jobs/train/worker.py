@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 from ray import train
+from ray.train.torch import get_device, prepare_model
 
 from raytide.jobs.train.batches import batch_indices
 from raytide.jobs.train.dataset import Sequences, load_sequences
@@ -52,7 +53,8 @@ def train_worker(config: dict[str, Plan]) -> int | None:
 
 def _learner(plan: Plan) -> Learner:
     config = llama_config(plan.spec.model, plan.data / "tokenizer", plan.sequence_length)
-    return Learner(new_model(config, plan.spec.seed), plan.spec)
+    model = new_model(config, plan.spec.seed).to(get_device())
+    return Learner(model, prepare_model(model), plan.spec)
 
 
 def _batches(plan: Plan, rank: int, start: int) -> Iterator[tuple[int, Sequences]]:

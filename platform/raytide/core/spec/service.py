@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from raytide.core.spec.base import Document, Strict
+from raytide.core.spec.base import Document, Name, Strict
 from raytide.core.spec.cluster import Accelerator, Market
 from raytide.core.units import Bytes, Count, Fraction, Seconds, UsdPerHour
 
@@ -121,6 +121,29 @@ class Budget(Strict):
     max_usd_per_hour: float = Field(gt=0)
 
 
+class TrafficClass(Strict):
+    """Requests that are let in or turned away together."""
+
+    name: Name
+    priority: int = Field(ge=0)
+    """Where the bounds allow too little for all, the highest number is served first."""
+    value: float = Field(default=1.0, gt=0)
+    """Of a request; decides between classes of one priority."""
+
+
+class Traffic(Strict):
+    """Who calls; without it all requests are of one class, of which none is ever turned away."""
+
+    classes: tuple[TrafficClass, ...] = Field(min_length=1)
+    """`raytide simulate` and `compare` act on them, `apply` takes none in this version."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        if len({one.name for one in self.classes}) < len(self.classes):
+            raise ValueError("classes that differ in name")
+        return self
+
+
 class Scaling(Strict):
     """Bounds of the number of replicas, and how the autoscaler watches."""
 
@@ -129,8 +152,8 @@ class Scaling(Strict):
     max_replicas: int = Field(default=1, ge=1)
     interval: Annotated[Seconds, _AboveZero] = 5.0
     """Time between two decisions."""
-    scale_down_after: Seconds = 90.0
-    """A replica is let go once it was not worth having for this long, and for two cold starts."""
+    scale_down_after: Seconds = 60.0
+    """A replica is let go once it was not worth having for this long, and for one and a half cold starts."""
     stale_after: Seconds = 15.0
     """Age at which a measurement counts as missing."""
 
@@ -153,6 +176,7 @@ class ServiceSpec(Strict):
     """Alternatives, one variant each; `raytide simulate` and `whatif` mix them, `apply` takes one in this version."""
     objectives: Objectives
     budget: Budget | None = None
+    traffic: Traffic | None = None
     scaling: Scaling = Scaling()
 
     @model_validator(mode="after")

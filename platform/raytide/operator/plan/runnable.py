@@ -13,7 +13,7 @@ def require_runnable(service: Service, mark: Callable[[KeyPath], Mark]) -> None:
     """Returns where `apply` can run the service; `mark` is where a key of it stands.
 
     Raises:
-        SpecError: several hardware entries, or a minimum of no replicas.
+        SpecError: several hardware entries, a minimum of no replicas, or traffic classes.
     """
     findings = tuple(mark(path).finding(problem, path) for path, problem in _beyond(service))
     if findings:
@@ -38,4 +38,10 @@ def _beyond(service: Service) -> Iterator[tuple[KeyPath, str]]:
             ("spec", "scaling", "min_replicas"),
             "0, and apply keeps at least one replica in this version: write 1 or more, or let `raytide simulate` and "
             "`whatif` stop the last one",
+        )
+    if service.spec.traffic is not None:
+        yield (
+            ("spec", "traffic"),
+            "traffic classes, and apply turns nobody away in this version: remove them, or let `raytide simulate` and "
+            "`compare` act on them",
         )

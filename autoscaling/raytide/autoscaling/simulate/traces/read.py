@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,27 +21,38 @@ _KNOWN: Final = {
     "Mooncake JSON lines": ",".join(mooncake.KEYS),
     "ServeGen folder": servegen.TRACE_GLOB,
 }
+_NO_CLASS: Final = "the trace names no traffic class, so nobody is turned away"
 
 
 def read_trace(
-    path: Path, draw: Draw | None = None, *, prefix_cache_tokens: int = mooncake.PREFIX_CACHE_TOKENS
+    path: Path,
+    draw: Draw | None = None,
+    *,
+    prefix_cache_tokens: int = mooncake.PREFIX_CACHE_TOKENS,
+    classes: Sequence[str] = (),
 ) -> Trace:
     """The trace in a file, plain or gzipped, or in a folder of ServeGen clients.
 
     `draw` says how requests are drawn where the source has rates; `prefix_cache_tokens` is the prompt tokens that a
-    cache keeps where the source names the blocks of its prompts.
+    cache keeps where the source names the blocks of its prompts; `classes` are those that a plain file may name.
 
     Raises:
         TraceError: the file is missing, of no known format, or has a mistake; the sentence says where.
     """
     draw = draw or Draw()
     try:
-        return servegen.read_servegen(path, draw) if path.is_dir() else _read_file(path, draw, prefix_cache_tokens)
+        trace = (
+            servegen.read_servegen(path, draw)
+            if path.is_dir()
+            else _read_file(path, draw, prefix_cache_tokens, classes)
+        )
     except (OSError, EOFError, csv.Error) as error:
         raise TraceError(f"{path}: cannot be read: {_reason(error)}") from error
+    unnamed = bool(classes) and trace.class_of is None
+    return replace(trace, notes=(*trace.notes, _NO_CLASS)) if unnamed else trace
 
 
-def _read_file(path: Path, draw: Draw, prefix_cache_tokens: int) -> Trace:
+def _read_file(path: Path, draw: Draw, prefix_cache_tokens: int, classes: Sequence[str]) -> Trace:
     with open_text(path) as file:
         first = file.readline(100_000)
     if not first.strip():
@@ -50,7 +63,7 @@ def _read_file(path: Path, draw: Draw, prefix_cache_tokens: int) -> Trace:
     if len(set(header)) < len(header):
         raise TraceError(f"{path}:1: two columns have the same name; remove or rename one")
     if set(plain.COLUMNS) <= set(header):
-        return plain.read_plain(path, header)
+        return plain.read_plain(path, header, classes)
     if set(azure.COLUMNS) <= set(header):
         return azure.read_azure(path)
     if set(burstgpt.COLUMNS) <= set(header):

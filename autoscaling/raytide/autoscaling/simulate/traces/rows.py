@@ -28,6 +28,7 @@ class Kind(StrEnum):
 
     NUMBER = "a number"
     TOKENS = "a whole number of tokens"
+    NAME = "a name"
     TIMESTAMP = "a timestamp such as 2023-11-16 18:17:03.9799600"
 
 
@@ -38,7 +39,7 @@ def open_text(path: Path) -> IO[str]:
 
 
 def read_columns(path: Path, kinds: Mapping[str, Kind]) -> Columns:
-    """The named columns of a CSV file with a header: floats, whole numbers, or nanoseconds of a timestamp.
+    """The named columns of a CSV file with a header: floats, whole numbers, names, or nanoseconds of a timestamp.
 
     Raises:
         TraceError: a row does not parse.
@@ -68,7 +69,7 @@ def _arrow(path: Path, kinds: Mapping[str, Kind], timestamp: Any) -> Columns:
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    types = {Kind.NUMBER: pa.float64(), Kind.TOKENS: pa.int64(), Kind.TIMESTAMP: timestamp}
+    types = {Kind.NUMBER: pa.float64(), Kind.TOKENS: pa.int64(), Kind.NAME: pa.string(), Kind.TIMESTAMP: timestamp}
     options = arrow.ConvertOptions(
         column_types={name: types[kind] for name, kind in kinds.items()},
         include_columns=list(kinds),
@@ -111,6 +112,8 @@ def _first_bad_row(path: Path, kinds: Mapping[str, Kind]) -> TraceError | None:
 
 
 def _parses(cell: str, kind: Kind) -> bool:
+    if kind is Kind.NAME:
+        return True
     if kind is Kind.TOKENS:
         return re.fullmatch(r"-?[0-9]{1,18}", cell) is not None
     try:

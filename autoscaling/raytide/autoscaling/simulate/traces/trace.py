@@ -32,12 +32,14 @@ class Trace:
     """Length of one lap: where a trace repeats, this is the next lap's time 0."""
     cached_tokens: NDArray[np.int32] | None = None
     """Prompt tokens that a prefix cache held, always fewer than the prompt; None where the source does not say."""
+    class_of: NDArray[np.int32] | None = None
+    """The traffic class of each request, as its place among those declared; None where the source does not say."""
     notes: tuple[str, ...] = ()
     """What a reader left out or made up; a report repeats it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrival_s", _read_only(self.arrival_s, np.float64))
-        for field in ("prompt_tokens", "output_tokens", "cached_tokens"):
+        for field in ("prompt_tokens", "output_tokens", "cached_tokens", "class_of"):
             array = getattr(self, field)
             if array is not None:
                 assert len(array) == len(self.arrival_s), field
