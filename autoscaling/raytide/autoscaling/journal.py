@@ -84,6 +84,14 @@ def lines_of(entry: Entry, before: Entry | None) -> Iterator[str]:
     yield _line({"decision": _decided(entry)})
 
 
+def begins_journal(line: str) -> bool:
+    """Whether this is the first line of a journal that this program reads."""
+    try:
+        return bool(json.loads(line)["header"]["version"] == VERSION)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def read(lines: Iterable[str]) -> Iterator[Entry]:
     """The entries of a journal, in order; raises `JournalUnreadable` at the first line that is none."""
     header: dict[str, Any] | None = None

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from raytide.autoscaling.journal import Entry, entered, replay
 from raytide.autoscaling.live.journal_file import JournalFile
 from raytide.autoscaling.missing import Missing
@@ -59,6 +61,16 @@ def test_a_line_that_was_cut_off_is_no_harm_to_those_after_it(terms: Terms, tmp_
         if cut:
             path.write_text(path.read_text()[:-20])
     assert _replayed(path) == 2 + 3
+
+
+@pytest.mark.parametrize("line", ['{"header":{"version":1}}', '{"at_s":1.0,"target":2}', "[1]"])
+def test_what_another_version_wrote_is_set_aside(terms: Terms, tmp_path: Path, line: str) -> None:
+    file = JournalFile(tmp_path / "chat.jsonl")
+    file.path.write_text(line + "\n")
+    for entry, known in _life(terms, 3):
+        file.add(entry, known)
+    assert _replayed(file.path) == 3
+    assert (tmp_path / "chat.1.jsonl").read_text() == line + "\n"
 
 
 def test_a_long_file_is_set_aside_and_each_part_is_replayed_by_itself(terms: Terms, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from raytide.autoscaling.journal import Entry, lines_of
+from raytide.autoscaling.journal import Entry, begins_journal, lines_of
 from raytide.autoscaling.policy.knowledge import Knowledge
 
 LONGEST_BYTES: Final = 64 * 2**20
@@ -26,7 +26,7 @@ class JournalFile:
         if self._before is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _mend(self.path)
-        if self.path.exists() and self.path.stat().st_size > self._longest_bytes:
+        if self._is_long() or (self._before is None and self._is_foreign()):
             self.path.replace(self.path.with_name(f"{self.path.stem}.1{self.path.suffix}"))
             self._before = None
         if self._before is None and not entry.begins:
@@ -34,6 +34,16 @@ class JournalFile:
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(lines_of(entry, self._before))
         self._before = entry
+
+    def _is_long(self) -> bool:
+        return self.path.exists() and self.path.stat().st_size > self._longest_bytes
+
+    def _is_foreign(self) -> bool:
+        """Whether another version of the program wrote what is there."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return False
+        with self.path.open(encoding="utf-8") as file:
+            return not begins_journal(file.readline())
 
 
 def _mend(path: Path) -> None:
