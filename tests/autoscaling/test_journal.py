@@ -27,6 +27,7 @@ from raytide.autoscaling.observation import (
 )
 from raytide.autoscaling.performance.engine import Engine, Iteration
 from raytide.autoscaling.policy import Raytide, Settings
+from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.terms import Objective, Terms, TrafficClass, Variant
 
 LOST = Missing(reason="no metrics arrived")
@@ -166,6 +167,33 @@ def test_a_decision_that_was_altered_does_not_agree_with_its_replay() -> None:
     entries[4] = replace(entries[4], decision=replace(entries[4].decision, variants=(forged, *wanted[1:])))
     agree = [recorded == replayed for recorded, replayed in replay(write(entries))]
     assert agree == [number != 4 for number in range(10)]
+
+
+def test_what_was_known_is_plain_data_and_comes_back_to_the_bit() -> None:
+    states = _states(_history(6, 60))
+    again = typed(Knowledge, json.loads(json.dumps(plain(states[-1]), allow_nan=False)))
+    assert digest(again) == digest(states[-1])
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 2**32), at=st.integers(1, 19))
+def test_a_file_that_starts_in_the_middle_is_replayed_from_what_was_known(seed: int, at: int) -> None:
+    entries = _history(seed, 20)
+    later = [replace(entries[at], known=_states(entries)[at - 1]), *entries[at + 1 :]]
+    lines = list(write(later))
+    assert sum("known" in json.loads(line) for line in lines) == 1
+    pairs = list(replay(lines))
+    assert [recorded.state for recorded, _ in pairs] == [entry.state for entry in entries[at:]]
+    assert all((then.decision, then.state) == (now.decision, now.state) for then, now in pairs)
+
+
+def _states(entries: list[Entry]) -> list[Knowledge]:
+    """What was known after each of these decisions, the first of which is a beginning."""
+    known, states = entries[0].policy.begin(entries[0].observation, TERMS), []
+    for entry in entries:
+        known = entry.policy.decide(entry.observation, TERMS, known, entry.decision.at_s).state
+        states.append(known)
+    return states
 
 
 def test_decisions_before_a_beginning_are_passed_over() -> None:

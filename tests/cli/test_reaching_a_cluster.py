@@ -89,9 +89,9 @@ def test_a_missing_model_is_one_sentence_and_exit_1(
 
 
 def test_a_mistake_in_the_file_comes_before_the_cluster(run: Callable[..., Ran], nowhere: str) -> None:
-    ran = run("plan", "chat.yaml", "--address", nowhere, "--set", "spec.scaling.utilisation=0%")
+    ran = run("plan", "chat.yaml", "--address", nowhere, "--set", "spec.scaling.interval=0s")
     assert ran.code == 2
-    assert ran.err.endswith("wrong value; found '0%', expected a value above zero\n")
+    assert ran.err.endswith("wrong value; found '0s', expected a value above zero\n")
 
 
 @pytest.mark.usefixtures("model")

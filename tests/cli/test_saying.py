@@ -23,8 +23,8 @@ TRAFFIC = {
     "arrivals_per_s": 3.04,
     "running": 4,
     "waiting": 2,
-    "ttft_p95_s": 0.1234,
-    "tpot_p95_s": {"missing": "no request finished in the window"},
+    "ttft_p99_s": 0.1234,
+    "tpot_p99_s": {"missing": "no request finished in the window"},
 }
 SERVICE: dict[str, Any] = {
     "name": "chat",
@@ -37,9 +37,9 @@ SERVICE: dict[str, Any] = {
     "target_replicas": 2,
     "replicas": {"STARTING": 1, "RUNNING": 1},
     "autoscaler": {
-        "variants": [{"traffic": TRAFFIC}],
+        "traffic": TRAFFIC,
         "decisions": [ENTRY | {"at_s": float(second)} for second in range(9)],
-        "attainment": {"share": 0.985, "wanted": 0.99, "judged": 200},
+        "attainment": {"share": 0.985, "wanted": 0.99, "requests": 2000},
         "replica_seconds": 125.4,
         "usd": 0.00412,
     },
@@ -57,8 +57,8 @@ def test_a_service_is_described_a_line_for_each_fact() -> None:
         "\nchat  running  chat v3  revision 0123abcd",
         "  url       http://127.0.0.1:8000/v1",
         "  replicas  1 running, 1 starting; target 2",
-        "  traffic   3.0 requests/s, 4 running, 2 waiting, ttft p95 123 ms, tpot p95 unknown",
-        "  attained  objectives held 98.5% of 200 moments, 99% wanted",
+        "  traffic   3.0 requests/s, 4 running, 2 waiting, ttft p99 123 ms, tpot p99 unknown",
+        "  attained  98.5% of 2,000 requests kept their objectives, 99% wanted",
         "  spend     125 replica-seconds, $0.0041",
         *(f"  00:00:0{second}  1 → 2  demand: 3.0 requests/s need 2" for second in range(4, 9)),
     ]
@@ -80,12 +80,12 @@ def test_a_service_that_does_not_run_says_why() -> None:
 
 
 def test_traffic_that_is_missing_says_why() -> None:
-    silent = SERVICE["autoscaler"] | {"variants": [{"traffic": {"missing": "none of 2 reported"}}]}
+    silent = SERVICE["autoscaler"] | {"traffic": {"missing": "none of 2 reported"}}
     assert "  traffic   none of 2 reported" in status.describe(SERVICE | {"autoscaler": silent})
 
 
 def test_an_unknown_attainment_says_why() -> None:
-    unknown = {"share": {"missing": "too few requests"}, "wanted": 0.99, "judged": 0}
+    unknown = {"share": {"missing": "too few requests"}, "wanted": 0.99, "requests": 0}
     assert status.attained(unknown) == "too few requests"
 
 

@@ -55,7 +55,7 @@ def _facts(**service: object) -> Facts:
             {"at_s": 90.0, **decision},
             {"at_s": 150.0, **decision, "previous": 2, "target": 1},
         ],
-        "attainment": {"share": 1.0, "wanted": 0.99, "judged": 40},
+        "attainment": {"share": 1.0, "wanted": 0.99, "requests": 200},
         "replica_seconds": 321.6,
         "usd": 0.00447,
     }

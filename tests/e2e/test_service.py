@@ -101,12 +101,12 @@ def test_a_second_apply_does_nothing_and_a_knob_changes_in_place(
 ) -> None:
     before = status(cluster)
     assert "nothing to do" in cluster.run(["raytide", "apply", str(declared)]).stdout
-    changed = cluster.run(["raytide", "apply", str(declared), "--set", "spec.scaling.utilisation=60%"])
+    changed = cluster.run(["raytide", "apply", str(declared), "--set", "spec.scaling.scale_down_after=20s"])
     assert "changed in place" in changed.stdout, changed.stderr
     assert status(cluster)["revision"] == before["revision"]
     assert (
         "nothing to do"
-        in cluster.run(["raytide", "plan", str(declared), "--set", "spec.scaling.utilisation=60%"]).stdout
+        in cluster.run(["raytide", "plan", str(declared), "--set", "spec.scaling.scale_down_after=20s"]).stdout
     )
     assert cluster.run(["raytide", "apply", str(declared)]).returncode == 0
 
@@ -141,6 +141,12 @@ def test_a_burst_takes_it_to_two_replicas_and_calm_back_to_one(cluster: Cluster,
     assert calm["autoscaler"]["replica_seconds"] > 0
 
 
+def test_what_the_brain_decided_is_decided_again_to_the_bit(cluster: Cluster, service: dict[str, Any]) -> None:
+    again = cluster.run(["raytide", "replay", str(cluster.home / "journal" / "chat.jsonl")])
+    assert again.returncode == 0, again.stderr
+    assert "each equal in every bit" in again.stdout
+
+
 def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:
     while not over.is_set():
         answers.append(
@@ -148,7 +154,7 @@ def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:
         )
 
 
-def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: float = 360) -> Any:
+def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: float = 500) -> Any:
     deadline_s = time.monotonic() + timeout_s
     while not reached(seen := look()):
         assert time.monotonic() < deadline_s, seen

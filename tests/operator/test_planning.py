@@ -49,8 +49,8 @@ def test_the_second_time_there_is_nothing_to_do(desired: Desired) -> None:
     ("override", "change"),
     [
         ("spec.scaling.max_replicas=4", "deployments.vllm-cpu.autoscaling_config.max_replicas: 2 → 4"),
-        ("spec.objectives.ttft.p95=900ms", "deployments.Brain.user_config.limits.ttft.seconds: 0.5 → 0.9"),
-        ("spec.budget={max_usd_per_hour: 3}", "deployments.Brain.user_config.limits.max_usd_per_hour: (none) → 3.0"),
+        ("spec.objectives.ttft.p95=900ms", "deployments.Brain.user_config.terms.objective.ttft_s: 0.5 → 0.9"),
+        ("spec.budget={max_usd_per_hour: 3}", "deployments.Brain.user_config.terms.max_usd_per_hour: (none) → 3.0"),
         ("spec.route=/chat", "route_prefix: / → /chat"),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_quota_of_the_hardware_bounds_the_replicas(desired: Desired) -> None:
     step = plan(rendered, None)
     assert step.max_replicas == 4
     brain = next(entry for entry in rendered["deployments"] if entry["name"] == "Brain")
-    assert brain["user_config"]["limits"]["max_replicas"] == 4
+    assert brain["user_config"]["terms"]["variants"][0]["max_replicas"] == 4
 
 
 def test_planning_changes_neither_side(desired: Desired) -> None:

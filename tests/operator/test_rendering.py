@@ -9,8 +9,14 @@ import pytest
 from ray.serve.schema import ServeDeploySchema
 from ruamel.yaml import YAML
 
+from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.policy import Raytide, Settings
+from raytide.autoscaling.terms import Objective
 from raytide.core.spec import Service, read_as
+from raytide.core.spec.service import Scaling
 from raytide.operator.plan.desired import ServedModel, application
+from raytide.operator.plan.diff import plan
 from raytide.services.settings import RevisionSettings
 
 MODEL = ServedModel(path="/models/chat/3", label="chat v3")
@@ -85,9 +91,8 @@ def test_what_restarts_replicas_makes_a_new_revision(chat: Callable[..., Service
     [
         "spec.scaling.max_replicas=9",
         "spec.scaling.min_replicas=2",
-        "spec.scaling.interval=5s",
-        "spec.scaling.window=10s",
-        "spec.scaling.utilisation=50%",
+        "spec.scaling.interval=2s",
+        "spec.hardware.0.cold_start=40s",
         "spec.scaling.scale_down_after=9m",
         "spec.scaling.stale_after=9s",
         "spec.objectives.ttft.p95=900ms",
@@ -106,6 +111,32 @@ def test_another_price_keeps_the_revision(chat: Callable[..., Service]) -> None:
     before, after = _rendered(chat()), _rendered(chat(), usd_per_hour=None)
     assert before["args"] == after["args"]
     assert before != after
+
+
+def test_the_brain_gets_the_declaration_as_the_terms_that_the_policy_takes(chat: Callable[..., Service]) -> None:
+    known = "{iteration: {base: 5ms, per_prefill_token: 1ms}, kv_capacity_tokens: 900}"
+    rendered = _rendered(chat(f"spec.hardware.0.performance={known}", "spec.scaling.scale_down_after=40s"))
+    settings = BrainSettings.from_user_config(rendered["deployments"][1]["user_config"])
+    (variant,) = settings.terms.variants
+    assert (variant.name, variant.usd_per_hour, variant.cold_start_s) == ("vllm-cpu", 0.05, 25.0)
+    assert not isinstance(variant.engine, Missing)
+    assert (variant.engine.kv_capacity_tokens, variant.engine.max_num_seqs) == (900, 4)
+    assert settings.terms.objective == Objective(ttft_s=0.5, tpot_s=0.05, attainment=0.99)
+    assert (settings.terms.min_replicas, settings.terms.max_replicas) == (1, 2)
+    assert settings.policy.settings.least_hold_s == 40.0
+
+
+def test_a_service_that_sets_no_knob_is_decided_on_as_the_simulator_decides() -> None:
+    scaling = Scaling()
+    assert (scaling.interval, scaling.scale_down_after) == (Raytide().interval_s, Settings().least_hold_s)
+
+
+def test_what_is_not_declared_reaches_the_brain_as_missing(chat: Callable[..., Service]) -> None:
+    rendered = _rendered(chat(), usd_per_hour=None)
+    (variant,) = BrainSettings.from_user_config(rendered["deployments"][1]["user_config"]).terms.variants
+    assert isinstance(variant.engine, Missing)
+    assert variant.usd_per_hour == Missing(reason="no price is declared")
+    assert plan(rendered, None).usd_per_hour is None
 
 
 def test_another_model_makes_a_new_revision(chat: Callable[..., Service]) -> None:

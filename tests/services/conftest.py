@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from raytide.autoscaling.capacity import Capacity, CapacityPoint
+from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.performance.measured import engine_from_capacity
 from raytide.services.engines.meter import ReplicaMeter
 
 
@@ -15,3 +19,10 @@ def capacity() -> Capacity:
 @pytest.fixture
 def meter() -> ReplicaMeter:
     return ReplicaMeter(replica="a", variant="v", started_s=100.0)
+
+
+@pytest.fixture
+def reported(meter: ReplicaMeter, capacity: Capacity) -> Callable[[float], ReplicaReport]:
+    """The meter's report at a time, of an engine that holds 1,000 tokens."""
+    engine = engine_from_capacity(capacity, 1000, max_num_seqs=4)
+    return lambda now_s: meter.report(now_s, capacity=capacity, engine=engine, waiting_prompt_tokens=70)

@@ -27,7 +27,7 @@ def test_the_replicas_are_the_ingress_and_the_brain_takes_no_cpu() -> None:
     assert build_app(build(ARGS), name="chat").ingress_deployment_name == "vllm-h100x2"
     brain = _deployments(ARGS)["Brain"]
     assert brain.ray_actor_options["num_cpus"] == 0
-    assert brain.init_args == ("chat", ("vllm-h100x2",))
+    assert brain.init_args == ("chat", ("vllm-h100x2",), "0123abcd")
 
 
 def test_a_replica_reserves_what_the_service_declares() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import inspect
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from raytide.autoscaling.capacity import Capacity
-from raytide.autoscaling.live.reports import RequestSample
+from raytide.autoscaling.live.reports import ReplicaReport, RequestSample
 from raytide.core.errors import RaytideError
 from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.settings import EngineSettings
@@ -27,6 +30,7 @@ def test_the_engine_is_made_and_used_by_these_names() -> None:
     for name in ("check_health", "get_supported_tasks"):
         assert inspect.iscoroutinefunction(getattr(AsyncLLM, name))
     inspect.signature(AsyncLLM.shutdown).bind(object())
+    inspect.signature(AsyncLLM.get_num_queued_tokens).bind(object())
 
 
 def test_the_routes_are_built_by_these_names() -> None:
@@ -40,25 +44,30 @@ def test_the_routes_are_built_by_these_names() -> None:
 
 
 def test_the_limits_are_read_from_these_fields() -> None:
-    from vllm.config import ModelConfig, SchedulerConfig
+    from vllm.config import CacheConfig, ModelConfig, SchedulerConfig
 
     inspect.signature(ModelConfig.get_vocab_size).bind(object())
     assert "max_model_len" in ModelConfig.__dataclass_fields__
-    assert "max_num_seqs" in SchedulerConfig.__dataclass_fields__
+    assert {"max_num_seqs", "max_num_batched_tokens"} <= SchedulerConfig.__dataclass_fields__.keys()
+    assert {"kv_cache_size_tokens", "num_gpu_blocks", "block_size"} <= CacheConfig.__dataclass_fields__.keys()
 
 
-def test_the_engines_measurements_reach_the_meter(meter: ReplicaMeter, capacity: Capacity) -> None:
+def test_the_engines_measurements_reach_the_meter(
+    meter: ReplicaMeter, reported: Callable[[float], ReplicaReport]
+) -> None:
     from vllm.v1.engine import FinishReason
     from vllm.v1.metrics.stats import FinishedRequestStats, IterationStats, SchedulerStats
 
     from raytide.services.engines.vllm.stats import meter_logger
 
     iteration = IterationStats()
+    iteration.time_to_first_tokens_iter.append(0.5)
     iteration.finished_requests.append(
         FinishedRequestStats(
             finish_reason=FinishReason.LENGTH,
             e2e_latency=1.5,
             num_prompt_tokens=10,
+            num_cached_tokens=4,
             num_generation_tokens=5,
             decode_time=1.0,
             mean_time_per_output_token=0.25,
@@ -68,9 +77,71 @@ def test_the_engines_measurements_reach_the_meter(meter: ReplicaMeter, capacity:
     logger.log_engine_initialized()
     logger.record(SchedulerStats(num_running_reqs=3, num_waiting_reqs=2, kv_cache_usage=0.5), iteration)
     logger.record(scheduler_stats=None, iteration_stats=None, mm_cache_stats=None, engine_idx=0)
-    report = meter.report(101.0, capacity)
-    assert (report.running, report.waiting, report.kv_used_fraction) == (3, 2, 0.5)
-    assert report.finished == (RequestSample(prompt_tokens=10, output_tokens=5, ttft_s=0.5, tpot_s=0.25),)
+    report = reported(101.0)
+    assert (report.running, report.waiting, report.kv_tokens, report.first_tokens_s) == (3, 2, 500, (0.5,))
+    assert report.finished == (
+        RequestSample(prompt_tokens=10, cached_tokens=4, output_tokens=5, ttft_s=0.5, tpot_s=0.25),
+    )
+
+
+def test_an_iteration_lasts_from_the_one_before_and_none_begins_in_a_pause(
+    meter: ReplicaMeter, reported: Callable[[float], ReplicaReport]
+) -> None:
+    from vllm.v1.metrics.stats import IterationStats, SchedulerStats
+
+    from raytide.services.engines.vllm.stats import meter_logger
+
+    decoding, beginning = IterationStats(), IterationStats()
+    decoding.num_generation_tokens = 4
+    beginning.num_generation_tokens, beginning.time_to_first_tokens_iter = 3, [0.1, 0.1]
+    beginning.prompt_token_stats.computed = 70
+    busy, idle = SchedulerStats(num_running_reqs=4, kv_cache_usage=0.5), SchedulerStats()
+    logger: Any = meter_logger(meter)(None, 0)
+    for scheduler, iteration in (
+        (busy, beginning),
+        (busy, decoding),
+        (busy, None),
+        (busy, beginning),
+        (idle, decoding),
+    ):
+        logger.record(scheduler, iteration)
+        time.sleep(0.01)
+    logger.record(idle, decoding)
+    ran = reported(101.0).iterations
+    assert (ran.num, ran.sequences, ran.root_sequences, ran.prefill_tokens) == (4, 9.0, 5.0, 70.0)
+    assert ran.kv_tokens == 3 * 500
+    assert ran.seconds >= 0.04
+
+
+def test_arrivals_are_counted_where_every_route_hands_over_its_prompt(
+    meter: ReplicaMeter, reported: Callable[[float], ReplicaReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vllm import SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from raytide.services.engines.vllm.metered import MeteredLLM
+
+    assert "self.add_request(" in inspect.getsource(AsyncLLM.generate)
+
+    async def accepted(*args: Any, **_: Any) -> str:
+        if "refused" in args:
+            raise ValueError("too long")
+        return "collector"
+
+    monkeypatch.setattr(AsyncLLM, "add_request", accepted)
+    client = object.__new__(MeteredLLM)
+    client.meter, client.model_config = meter, argparse.Namespace(is_encoder_decoder=False)
+    prompt = {"type": "token", "prompt_token_ids": [1, 2, 3]}
+
+    async def ask() -> None:
+        for n in (1, 2):
+            assert await client.add_request("id", prompt, SamplingParams(n=n), priority=0) == "collector"
+        with pytest.raises(ValueError, match="too long"):
+            await client.add_request("refused", prompt, SamplingParams())
+
+    asyncio.run(ask())
+    arrived = reported(101.0).arrivals.values()
+    assert (sum(each.num for each in arrived), sum(each.prompt_tokens for each in arrived)) == (3, 6)
 
 
 def test_the_logger_takes_what_vllm_passes() -> None:

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from raytide.services.engines.warmup import EngineShape, Timing, concurrencies, warm_up
 
-SHAPE = EngineShape(vocab_size=50, max_model_len=128, max_num_seqs=6)
+SHAPE = EngineShape(vocab_size=50, max_model_len=128, max_num_seqs=6, chunk_tokens=128, kv_capacity_tokens=1000)
 PREFILL_S = 0.01
 
 
@@ -81,6 +81,6 @@ def test_the_same_seed_asks_the_same_questions() -> None:
 
 def test_a_short_context_is_never_exceeded() -> None:
     engine = Engine()
-    shape = EngineShape(vocab_size=50, max_model_len=8, max_num_seqs=1)
+    shape = replace(SHAPE, max_model_len=8, max_num_seqs=1)
     asyncio.run(warm_up(engine.generate, shape))
     assert max(len(prompt) + output_tokens for prompt, output_tokens in engine.requests) == shape.max_model_len

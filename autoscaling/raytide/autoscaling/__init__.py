@@ -2,6 +2,6 @@
 
 `observation` is what was seen, `terms` what is declared, `performance` what a replica can do, `forecast` what will be
 asked of it, `optimise` which mix is cheapest, `policy` what follows from all of them, `journal` how a decision is
-written down and replayed. `simulate` plays a policy against a trace and judges it beside its peers. Only `live` knows
-Ray; its brain still sizes by its own first rule (`live.sizing`).
+written down and replayed. `simulate` plays a policy against a trace and judges it beside its peers; `live` runs the
+same policy on a cluster, and only it knows Ray. `declared` is where both take a service's terms from.
 """

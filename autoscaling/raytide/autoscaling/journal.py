@@ -1,7 +1,8 @@
 """The journal of decisions: one line of JSON each, with everything that is needed to decide it again.
 
 A header line says under which terms and settings the decisions after it were made; each of them repeats the digest of
-the terms. Replay starts where a policy began and must come to the same decisions and the same states, bit for bit.
+the terms. Where a file starts in the middle of a policy's life, a line says what was known. Replay starts there, or
+where a policy began, and must come to the same decisions and the same states, bit for bit.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from raytide.autoscaling.decision import Decision, Reason, VariantDecision
 from raytide.autoscaling.digest import digest
 from raytide.autoscaling.observation import Observation
 from raytide.autoscaling.policy import Raytide, Settings
+from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.terms import Terms
 from raytide.core.errors import RaytideError
 
@@ -35,6 +37,8 @@ class Entry:
     terms: Terms
     begins: bool
     """Whether the policy began with this observation, and knew nothing before."""
+    known: Knowledge | None = None
+    """What it knew before, where the entries above do not lead there: after a restart, and first in a file."""
     observation: Observation
     decision: Decision
     """Without its state."""
@@ -43,13 +47,20 @@ class Entry:
 
 
 def entered(
-    policy: Raytide, terms: Terms, observation: Observation, decision: Decision, *, begins: bool = False
+    policy: Raytide,
+    terms: Terms,
+    observation: Observation,
+    decision: Decision,
+    *,
+    begins: bool = False,
+    known: Knowledge | None = None,
 ) -> Entry:
     """The entry of a decision as the policy returned it."""
     return Entry(
         policy=policy,
         terms=terms,
         begins=begins,
+        known=known,
         observation=observation,
         decision=replace(decision, state=None),
         state=digest(decision.state),
@@ -58,24 +69,43 @@ def entered(
 
 def write(entries: Iterable[Entry]) -> Iterator[str]:
     """The lines of a journal; a header comes first, and again wherever terms or settings change."""
-    under: tuple[Raytide, Terms] | None = None
+    before: Entry | None = None
     for entry in entries:
-        if under != (entry.policy, entry.terms):
-            under = (entry.policy, entry.terms)
-            yield _line({"header": _header(entry)})
-        yield _line({"decision": _decided(entry)})
+        yield from lines_of(entry, before)
+        before = entry
+
+
+def lines_of(entry: Entry, before: Entry | None) -> Iterator[str]:
+    """The lines that add an entry to a journal whose last one is `before`; none where it is the first."""
+    if before is None or (before.policy, before.terms) != (entry.policy, entry.terms):
+        yield _line({"header": _header(entry)})
+    if entry.known is not None:
+        yield _line({"known": plain(entry.known)})
+    yield _line({"decision": _decided(entry)})
+
+
+def begins_journal(line: str) -> bool:
+    """Whether this is the first line of a journal that this program reads."""
+    try:
+        return bool(json.loads(line)["header"]["version"] == VERSION)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def read(lines: Iterable[str]) -> Iterator[Entry]:
     """The entries of a journal, in order; raises `JournalUnreadable` at the first line that is none."""
     header: dict[str, Any] | None = None
+    known: Knowledge | None = None
     for number, line in enumerate(lines, start=1):
         try:
             data = json.loads(line)
             if "header" in data:
                 header = _read_header(data["header"])
+            elif "known" in data:
+                known = typed(Knowledge, data["known"])
             else:
-                yield _entry(data["decision"], header)
+                yield _entry(data["decision"], header, known)
+                known = None
         except (ValueError, KeyError, TypeError) as error:
             why = f"line {number} of the journal cannot be read: {_said(error)}"
             raise JournalUnreadable(f"{why}; replay the lines before it") from error
@@ -84,16 +114,17 @@ def read(lines: Iterable[str]) -> Iterator[Entry]:
 def replay(lines: Iterable[str]) -> Iterator[tuple[Entry, Entry]]:
     """Every recorded decision beside what the same policy decides now: equal in every bit, or the code has changed.
 
-    Decisions before the first beginning are passed over: what was known then is not in the journal.
+    Decisions above the first beginning are passed over where no line says what was known then.
     """
-    state: Any = None
+    state: Knowledge | None = None
     for recorded in read(lines):
         policy, seen = recorded.policy, recorded.observation
-        state = policy.begin(seen, recorded.terms) if recorded.begins else state
+        state = policy.begin(seen, recorded.terms) if recorded.begins else recorded.known or state
         if state is not None:
             decision = policy.decide(seen, recorded.terms, state, recorded.decision.at_s)
             state = decision.state
-            yield recorded, entered(policy, recorded.terms, seen, decision, begins=recorded.begins)
+            again = entered(policy, recorded.terms, seen, decision, begins=recorded.begins, known=recorded.known)
+            yield recorded, again
 
 
 def _header(entry: Entry) -> dict[str, Any]:
@@ -131,13 +162,14 @@ def _read_header(data: dict[str, Any]) -> dict[str, Any]:
     return {"policy": policy, "terms": terms, "digest": digest(terms), "settings": data["settings"]}
 
 
-def _entry(data: dict[str, Any], header: dict[str, Any] | None) -> Entry:
+def _entry(data: dict[str, Any], header: dict[str, Any] | None, known: Knowledge | None) -> Entry:
     if header is None or (data["terms"], data["settings"]) != (header["digest"], header["settings"]):
         raise Undecodable("no header before it has its terms and settings")
     return Entry(
         policy=header["policy"],
         terms=header["terms"],
         begins=data["begins"],
+        known=known,
         observation=typed(Observation, data["observation"]),
         decision=Decision(
             at_s=data["at_s"],

@@ -15,7 +15,9 @@ class JournalDiffers(RaytideError):
     """A recorded decision is not what the policy decides now."""
 
 
-def replay(journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="As `simulate --journal` writes.")]) -> None:
+def replay(
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="Of a service, or of `simulate --journal`.")],
+) -> None:
     """Decide again what a journal records, from the observations in it, and compare every bit.
 
     The exit status is 1 at the first decision that differs: the policy has changed since.
@@ -34,7 +36,8 @@ def _lines(journal: Path) -> list[str]:
     try:
         return journal.read_text("utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
-        raise RaytideError(f"{journal} cannot be read: {error}; name a file of `raytide simulate --journal`") from error
+        where = "name a service's in $RAYTIDE_HOME/journal, or one of `raytide simulate --journal`"
+        raise RaytideError(f"{journal} cannot be read: {error}; {where}") from error
 
 
 def _difference(recorded: Entry, now: Entry) -> str:

@@ -58,18 +58,18 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
     if "missing" in brain:
         yield f"  brain     {brain['missing']}"
         return
-    yield from (f"  traffic   {_traffic(variant['traffic'])}" for variant in brain["variants"])
+    yield f"  traffic   {_traffic(brain['traffic'])}"
     yield f"  attained  {attained(brain['attainment'])}"
     yield f"  spend     {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
     yield from (f"  {decision_line(entry)}" for entry in brain["decisions"][-SHOWN_DECISIONS:])
 
 
 def attained(attainment: Mapping[str, Any]) -> str:
-    """The share of time in which the objectives held, beside the wanted one."""
+    """The share of requests that kept their objectives, beside the wanted one."""
     if isinstance(attainment["share"], Mapping):
         return str(attainment["share"]["missing"])
-    held = f"objectives held {attainment['share']:.1%} of {attainment['judged']} moments"
-    return f"{held}, {attainment['wanted'] * 100:g}% wanted"
+    kept = f"{attainment['share']:.1%} of {attainment['requests']:,} requests kept their objectives"
+    return f"{kept}, {attainment['wanted'] * 100:g}% wanted"
 
 
 def decision_line(entry: Mapping[str, Any]) -> str:

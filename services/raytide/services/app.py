@@ -17,7 +17,7 @@ def build(args: dict[str, Any]) -> Application:
     """The variant's replicas, which answer HTTP themselves, bound to the brain that sizes them."""
     settings = RevisionSettings.model_validate(args)
     brain = serve.deployment(Brain, name=BRAIN, ray_actor_options={"num_cpus": 0}).bind(
-        settings.engine.service, (settings.engine.variant,)
+        settings.engine.service, (settings.engine.variant,), settings.revision
     )
     replica = serve.deployment(
         serve.ingress()(VllmReplica), name=settings.engine.variant, ray_actor_options=_actor_options(settings)

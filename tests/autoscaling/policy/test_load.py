@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from raytide.autoscaling.decision import Decision, Rule
 from raytide.autoscaling.observation import Demand, Iterations, Observation, VariantView
+from raytide.autoscaling.performance.engine import Engine
 from raytide.autoscaling.policy import Raytide, settings
 from raytide.autoscaling.terms import Terms, Variant
 
@@ -90,6 +91,24 @@ def test_an_empty_demand_may_shrink_where_a_missing_one_may_not(
     shrunk = walk(terms_of(), [*busy, *[empty] * 150], ready=6)[-1][1].variants[0].target
     held = walk(terms_of(), [*busy, *[replace(empty, is_blind=True)] * 150], ready=6)
     assert shrunk < held[-1][1].variants[0].target == held[99][1].variants[0].target
+
+
+def test_a_load_beyond_the_most_replicas_gets_all_of_them(
+    walk: Walk, terms_of: Callable[..., Terms], step_of: type
+) -> None:
+    calm, over = [step_of(arrivals=(5,) * 5)] * 30, [step_of(arrivals=(40,) * 5, share_missed=1.0)] * 60
+    played = walk(terms_of(max_replicas=2), [*calm, *over])
+    assert {decision.variants[0].target for _, decision in played[-40:]} == {2}
+
+
+def test_a_queue_beside_full_batches_outweighs_a_model_that_says_the_load_is_light(
+    walk: Walk, terms_of: Callable[..., Terms], variant_of: Callable[..., Variant], step_of: type, engine: Engine
+) -> None:
+    terms = terms_of(variant_of(engine=replace(engine, max_num_seqs=4)))
+    light = step_of(arrivals=(0, 1, 0, 0, 0), running=4)
+    *_, (_, before), (_, after) = walk(terms, [light] * 20 + [replace(light, waiting_prompt_tokens=40_000)], ready=1)
+    assert (before.variants[0].target, after.variants[0].target) == (1, 2)
+    assert after.variants[0].reasons[-1].rule == "backlog"
 
 
 def test_a_crowd_of_variants_is_calibrated_a_few_at_a_time_and_all_in_turn(

@@ -39,6 +39,19 @@ def test_it_never_stops_where_at_least_one_is_declared(targets: Callable[..., li
     assert min(targets(idle=200, min_replicas=1)) == 1
 
 
+def test_a_service_that_must_not_stop_goes_to_its_minimum_within_the_same_time(
+    targets: Callable[..., list[int]], step_of: type
+) -> None:
+    # A load that fills more than a replica and may return: its forecast alone would wait for a quarter of an hour.
+    calm, burst = (step_of(arrivals=(0, each, 0, 0, each), prompt_tokens=12_000) for each in (1, 5))
+    quiet = step_of(arrivals=(0,) * 5, running=0, kv_tokens=0)
+    before = [*[calm] * 30, *[burst] * 30]
+    played = targets(busy=0, then=(*before, *[quiet] * 80), min_replicas=1, max_replicas=2)[len(before) :]
+    assert played[0] == 2
+    assert WORTH_S <= played.index(1) * TICK_S <= WORTH_S + HOLD_S + 2 * TICK_S
+    assert set(played[played.index(1) :]) == {1}
+
+
 def test_it_wakes_when_a_request_waits(targets: Callable[..., list[int]], step_of: type) -> None:
     waiting = step_of(arrivals=(0,) * 5, running=0, kv_tokens=0, num_queued=1)
     assert targets(idle=80, then=(waiting,))[-2:] == [0, 1]

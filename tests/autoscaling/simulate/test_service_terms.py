@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from raytide.autoscaling.declared import COLD_START_S
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine
 from raytide.autoscaling.simulate.precision import precision_of
-from raytide.autoscaling.simulate.service import COLD_START_S, terms_of
+from raytide.autoscaling.simulate.service import terms_of
 from raytide.autoscaling.terms import Terms, TrafficClass, Variant
 from raytide.core import catalog
 from raytide.core.errors import SpecError

@@ -1,7 +1,7 @@
 """The brain: observes a service, decides on a cadence, records each decision, and offers it to Serve.
 
 It is a deployment of the service's own application, so Serve restarts it, and `serve deploy` of a rendered file
-brings it along. After a restart it resumes from the replicas that run.
+brings it along. After a restart it goes on from what it had learnt and from the replicas that run.
 """
 
 from __future__ import annotations
@@ -9,45 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from raytide.autoscaling.live.decided import Decision, State
+from raytide.autoscaling.decision import Decision
+from raytide.autoscaling.journal import entered
+from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
+from raytide.autoscaling.live.journal_file import JournalFile
 from raytide.autoscaling.live.ledger import Ledger
-from raytide.autoscaling.live.reports import Fleet, Observation, ReplicaReport, observe
-from raytide.autoscaling.live.sizing import Limits, decide, resume
+from raytide.autoscaling.live.memory import Memory, load, save
+from raytide.autoscaling.live.observe import Observer
+from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.live.summary import summarise
-from raytide.autoscaling.live.watch import ReportWindow, fleets
+from raytide.autoscaling.live.watch import fleets
 from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.observation import Observation
+from raytide.autoscaling.policy.knowledge import Knowledge
+
+SAVED_EVERY: Final = 12
+"""Decisions: a brain that is killed forgets a minute."""
 
 _log = logging.getLogger("ray.serve")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrainSettings:
-    """The knobs of one service's brain; they change without a restart."""
-
-    limits: Limits
-    usd_per_hour: float | Missing
-    interval_s: float
-    stale_after_s: float
-    journal: Path | None
-    """File that every recorded decision is appended to; none where unset."""
-
-    @classmethod
-    def from_user_config(cls, config: Mapping[str, Any]) -> BrainSettings:
-        """The settings from the plain data of a Serve config, as `operator.plan` renders it."""
-        price = config["usd_per_hour"]
-        return cls(
-            limits=Limits.from_json(config["limits"]),
-            usd_per_hour=Missing(reason="no price is declared") if price is None else float(price),
-            interval_s=config["interval_s"],
-            stale_after_s=config["stale_after_s"],
-            journal=Path(config["journal"]) if config["journal"] else None,
-        )
 
 
 class Brain:
@@ -57,34 +42,46 @@ class Brain:
         self,
         application: str,
         variants: tuple[str, ...],
+        revision: str,
         *,
         see: Callable[[str, tuple[str, ...], dict[str, int]], Sequence[Fleet]] = fleets,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._application = application
         self._variants = variants
+        self._revision = revision
         self._see = see
         self._now_s = now_s
+        self._observer = Observer()
         self._ledger = Ledger()
-        self._reports = ReportWindow()
-        self._observation: Observation | None = None
+        self._fleets: Sequence[Fleet] = ()
+        self._known: Knowledge | None = None
         self._decision: Decision | None = None
+        self._num_decisions = 0
+        self._journal: JournalFile | None = None
         self._loop: asyncio.Task[None] | None = None
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take over new settings; the first ones start the decisions."""
         self._settings = BrainSettings.from_user_config(user_config)
-        self._ledger.file = self._settings.journal
+        path = Path(self._settings.journal) if self._settings.journal else None
+        if path != (self._journal.path if self._journal else None):
+            self._journal = JournalFile(path) if path else None
         if self._loop is None:
+            self._remember()
             self._loop = asyncio.get_running_loop().create_task(self._decide_forever())
 
-    async def report(self, report: ReplicaReport) -> None:
-        """Take in what one replica saw."""
-        self._reports.add(report, self._settings.limits.window_s)
+    async def report(self, reports: Sequence[ReplicaReport]) -> None:
+        """Take in what one replica saw, and what it could not deliver before."""
+        heard_s = self._now_s()
+        for report in reports:
+            self._observer.hear(report, heard_s)
 
     async def status(self) -> dict[str, Any]:
-        """What was last seen, every recorded decision, and the spend, as plain data."""
-        return summarise(self._settings.limits, self._observation, self._ledger)
+        """What was last seen, the recorded decisions, and the spend, as plain data."""
+        since_s = self._now_s() - self._settings.stale_after_s
+        capacities = {fleet.variant: self._observer.capacity(fleet, since_s) for fleet in self._fleets}
+        return summarise(self._settings.terms, self._ledger, capacities)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The latest decision as the metrics that `follow` reads in Serve's controller."""
@@ -108,23 +105,41 @@ class Brain:
             await asyncio.sleep(self._settings.interval_s)
 
     async def _decide_once(self) -> None:
-        seen = await asyncio.to_thread(self._see, self._application, self._variants, self._targets())
-        now_s = self._now_s()
-        self._observation = observe(
-            seen,
-            self._reports.all(),
-            usd_per_hour=self._settings.usd_per_hour,
-            now_s=now_s,
-            window_s=self._settings.limits.window_s,
-            stale_after_s=self._settings.stale_after_s,
-        )
-        self._decision = decide(self._observation, self._settings.limits, self._state(self._observation), now_s)
-        self._ledger.judge(self._observation, self._settings.limits)
-        self._ledger.enter(self._decision, sum(fleet.num_holding for fleet in seen), self._settings.usd_per_hour)
+        self._fleets = await asyncio.to_thread(self._see, self._application, self._variants, self._targets())
+        settings, now_s = self._settings, self._now_s()
+        seen = self._observer.observe(self._fleets, settings.terms.objective, now_s, settings.stale_after_s)
+        self._decide(seen, settings, now_s)
 
-    def _state(self, observation: Observation) -> State:
-        return resume(observation) if self._decision is None else self._decision.state
+    def _decide(self, seen: Observation, settings: BrainSettings, now_s: float) -> None:
+        policy, terms = settings.policy, settings.terms
+        fresh = policy.begin(seen, terms)
+        before = self._known if self._known is not None and _reaches(self._known, fresh) else fresh
+        self._decision = policy.decide(seen, terms, before, now_s)
+        self._known = self._decision.state
+        self._ledger.enter(seen, self._decision, self._fleets, terms)
+        if self._journal is not None:
+            self._journal.add(entered(policy, terms, seen, self._decision, begins=before is fresh), before)
+        self._num_decisions += 1
+        if settings.memory and self._num_decisions % SAVED_EVERY == 0:
+            kept = self._ledger.kept
+            memory = Memory(revision=self._revision, known=self._known, spend=self._ledger.spend, kept=kept)
+            save(memory, settings.memory)
+
+    def _remember(self) -> None:
+        """Go on from the life before, where there was one."""
+        if self._settings.memory is None:
+            return
+        memory = load(self._settings.memory, self._revision)
+        if isinstance(memory, Missing):
+            _log.info("raytide: nothing is remembered: %s", memory.reason)
+            return
+        self._known, self._ledger = memory.known, Ledger(memory.spend, memory.kept)
 
     def _targets(self) -> dict[str, int]:
         decided = self._decision.variants if self._decision else ()
         return {variant.variant: variant.target for variant in decided}
+
+
+def _reaches(known: Knowledge, fresh: Knowledge) -> bool:
+    """Whether the known needs go as far as those of a service that begins now: one that may grow further does not."""
+    return bool(known.forecast.standing.grid[-1] >= fresh.forecast.standing.grid[-1])

@@ -1,53 +1,35 @@
-"""The reports that replicas push, kept for one window; and what Serve says of the replicas themselves."""
+"""What Serve's controller says of the replicas."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from raytide.autoscaling.live.reports import Fleet, ReplicaReport
+from raytide.autoscaling.live.fleet import Fleet
 
-
-class ReportWindow:
-    """The latest reports of every replica, bounded in time."""
-
-    def __init__(self) -> None:
-        self._reports: deque[ReplicaReport] = deque()
-
-    def add(self, report: ReplicaReport, window_s: float) -> None:
-        """Keep a report, and forget those that left the window before it."""
-        self._reports.append(report)
-        while self._reports and report.at_s - self._reports[0].at_s > window_s:
-            self._reports.popleft()
-
-    def all(self) -> tuple[ReplicaReport, ...]:
-        """Every report that is kept, oldest first."""
-        return tuple(self._reports)
+_SERVING = ("RUNNING", "UPDATING", "RECOVERING", "PENDING_MIGRATION")
+"""A replica that is changed in place, or found again by a new controller, has served and does so in a moment."""
 
 
 def fleets(application: str, variants: Iterable[str], targets: Mapping[str, int]) -> tuple[Fleet, ...]:
-    """What Serve's controller says of each variant's replicas; blocks for one call to the controller."""
-    from ray import serve
+    """Each variant's replicas; blocks for one call to the controller.
 
-    deployments = serve.status().applications[application].deployments
-    return tuple(
-        _fleet(name, {str(state): count for state, count in deployments[name].replica_states.items()}, targets)
-        for name in variants
-        if name in deployments
-    )
+    `targets` are the wanted numbers of those variants that were decided on; the others have Serve's own. What the
+    public `serve.status()` returns is made from the same answer of the controller and leaves the replicas' ids out.
+    """
+    from ray.serve.context import _get_global_client
+
+    deployments = _get_global_client().get_serve_details()["applications"][application]["deployments"]
+    return tuple(_fleet(name, deployments[name], targets) for name in variants if name in deployments)
 
 
-def _fleet(name: str, states: Mapping[str, int], targets: Mapping[str, int]) -> Fleet:
-    ready = _count(states, "RUNNING")
-    starting = _count(states, "STARTING") + _count(states, "UPDATING") + _count(states, "RECOVERING")
+def _fleet(name: str, deployment: Mapping[str, Any], targets: Mapping[str, int]) -> Fleet:
+    states = {replica["replica_id"]: str(replica["state"]).split(".")[-1] for replica in deployment["replicas"]}
+    ordered_s = {replica["replica_id"]: float(replica["start_time_s"]) for replica in deployment["replicas"]}
     return Fleet(
         variant=name,
-        num_ready=ready,
-        num_starting=starting,
-        num_stopping=_count(states, "STOPPING"),
-        target=targets.get(name, ready + starting),
+        target=targets.get(name, deployment["target_num_replicas"]),
+        ready=frozenset(replica for replica, state in states.items() if state in _SERVING),
+        starting={replica: ordered_s[replica] for replica, state in states.items() if state == "STARTING"},
+        draining=frozenset(replica for replica, state in states.items() if state == "STOPPING"),
     )
-
-
-def _count(states: Mapping[str, int], name: str) -> int:
-    return sum(count for state, count in states.items() if state.split(".")[-1] == name)

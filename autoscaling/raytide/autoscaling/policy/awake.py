@@ -1,4 +1,4 @@
-"""Whether a service that may stop does: one replica while anything is asked for, none after a long idle time."""
+"""What an idle service keeps: one replica while anything is asked for, the minimum after a long idle time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from raytide.autoscaling.terms import Terms
 def awake(
     sized: Size, known: Knowledge, supplies: tuple[Supply, ...], terms: Terms, num_queued: int, now_s: float
 ) -> Size:
-    """At least one replica while anything is asked for; none after an idle time that costs as much as a restart."""
-    if terms.min_replicas > 0:
-        return _at_least_one(sized, Rule.MIN_REPLICAS, "the service never stops")
+    """At least one replica while anything is asked for; the minimum after an idle time that costs as much as a restart.
+
+    However likely the load is to return: who stops at break-even never pays more than twice what hindsight would.
+    """
     if known.idle_since_s is None:
         return _at_least_one(sized, Rule.DEMAND, "something is asked for")
     idle_s = now_s - known.idle_since_s
@@ -33,7 +34,7 @@ def awake(
     # A restart costs the replica's time until it serves, and the wait of those who asked, valued the same.
     off_s = off_after_s(2 * start_s * usd / 3600, usd, gaps)
     if idle_s >= off_s or not any(supply.view.target for supply in supplies):
-        return _asleep(idle_s, off_s)
+        return _at_rest(terms.min_replicas, idle_s, off_s)
     return _at_least_one(
         sized, Rule.STABILISED, f"idle for {idle_s:.0f} s of the {off_s:.0f} s that a restart is worth"
     )
@@ -46,6 +47,10 @@ def _at_least_one(sized: Size, rule: Rule, says: str) -> Size:
     return replace(sized, wanted=1, kept=max(1, sized.kept), reasons=(*sized.reasons, reason))
 
 
-def _asleep(idle_s: float, off_s: float) -> Size:
-    says = f"idle for {idle_s:.0f} s; a restart is worth {off_s:.0f} s"
-    return Size(wanted=0, kept=0, reasons=(Reason(rule=Rule.PRICE, says=says, facts={"idle_s": idle_s, "need": 0}),))
+def _at_rest(num: int, idle_s: float, off_s: float) -> Size:
+    reason = Reason(
+        rule=Rule.PRICE,
+        says=f"idle for {idle_s:.0f} s; a restart is worth {off_s:.0f} s",
+        facts={"idle_s": idle_s, "need": num},
+    )
+    return Size(wanted=num, kept=num, reasons=(reason,))

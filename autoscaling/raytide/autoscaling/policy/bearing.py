@@ -9,7 +9,8 @@ from raytide.autoscaling.performance.engine import Engine
 from raytide.autoscaling.terms import Objective
 
 _LEAST: Final = 0.02
-"""Even an objective that cannot be met is served: with as many replicas as the bounds allow."""
+"""Even a TPOT that cannot be met is served: with as many replicas as the bounds allow. The batch and the KV cache are
+no wishes: they may allow less, where most of an answer's time is the base, which is no work."""
 _KV_FILLED: Final = 0.95
 
 
@@ -21,8 +22,8 @@ def bearable_work(engine: Engine, work: Work, objective: Objective) -> float:
     form.
     """
     own_s, base_s = request_work_s(work, engine), engine.iteration.base_s
-    by_tpot = 1.0 - base_s / objective.tpot_s
+    by_tpot = max(_LEAST, 1.0 - base_s / objective.tpot_s)
     room_tokens = _KV_FILLED * engine.kv_capacity_tokens
     by_kv = room_tokens * own_s / (work.kv_token_steps * base_s + room_tokens * own_s)
     by_batch = engine.max_num_seqs * own_s / (work.output_tokens * base_s + engine.max_num_seqs * own_s)
-    return max(_LEAST, min(by_tpot, by_kv, by_batch))
+    return min(by_tpot, by_kv, by_batch)

@@ -27,9 +27,12 @@ _JUMP_S: Final = 10
 _JUMP_Q: Final = 0.9999
 _JUMP_BEYOND: Final = 1.25
 _JUMP_MARGIN: Final = 1.3
+_FARTHEST_Q: Final = 0.999
+_FARTHEST: Final = 4
+"""As a multiple of the most replicas: as far as errors of the forecast are kept."""
 _FAN: Final = np.array([0.5, 0.9, 0.99])
 _MOST_WAIT_S: Final = 0.5
-"""Prefill work that waits at each ready replica, above which the queue itself is sized for."""
+"""Seconds that each ready replica would need for what waits, above which the queue itself is sized for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ def size(known: Knowledge, supplies: tuple[Supply, ...], terms: Terms, settings:
     sized, learnt = _forecast_size(known, unit, terms, settings)
     sized = _with_jump(sized, known, supplies, unit)
     sized = _with_backlog(sized, known, supplies, unit)
-    return _with_in_flight(sized, supplies, unit), learnt
+    return _with_in_flight(sized, supplies), learnt
 
 
 def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settings) -> tuple[Size, Knowledge]:
@@ -60,7 +63,7 @@ def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settin
         return Size(
             wanted=first, kept=first, reasons=(Reason(rule=Rule.DEMAND, says=says, facts={"need": first}),)
         ), known
-    missing = seen.share_above(unit * np.arange(terms.max_replicas + 1, dtype=np.float64))
+    missing = seen.share_above(unit * np.arange(_most_looked_at(seen, unit, terms) + 1, dtype=np.float64))
     rate = _rate_ahead(known)
     worth = known.worth.after(_interval_s(known), missing, rate)
     budget = 1.0 - terms.objective.attainment
@@ -70,6 +73,15 @@ def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settin
     kept = min(worth_having(missing, rate, price / settings.return_doubt), most) + settings.headroom_replicas
     reason = _explained(seen, missing, rate, price, unit, wanted, most, terms)
     return Size(wanted=wanted, kept=max(wanted, kept), reasons=(reason,)), replace(known, worth=worth)
+
+
+def _most_looked_at(seen: Outlook, unit: float, terms: Terms) -> int:
+    """Past what is allowed, as far as the need may go: a replica is worth as much where it is not enough by itself.
+
+    Bounded to the bounds, the misses of a load beyond them would be the same with one replica as with all.
+    """
+    farthest = min(seen.quantile(_FARTHEST_Q) / unit, float(_FARTHEST * terms.max_replicas))
+    return max(terms.max_replicas, math.ceil(farthest))
 
 
 def _rate_ahead(known: Knowledge) -> float:
@@ -115,27 +127,43 @@ def _with_jump(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit
 
 
 def _with_backlog(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit: float) -> Size:
-    """Where prompts wait longer than a moment, enough to serve the level and work off the queue within a cold start."""
+    """Where prompts wait longer than a moment, enough to serve the load and work off the queue within a cold start.
+
+    The load is the level, and never less than the batches that run: a model that takes a full one for a light load is
+    wrong, and the queue beside it says so long before calibration does.
+    """
     waiting = ready = 0.0
     for supply in supplies:
         if not isinstance(supply.view.gauges, Missing):
             tokens = float(supply.view.gauges.waiting_prompt_tokens.sum())
-            waiting += supply.engine.iteration.per_prefill_token_s * tokens
+            waiting += supply.engine.iteration.per_prefill_token_s * tokens / unit
             ready += supply.view.num_ready
     if waiting <= _MOST_WAIT_S * max(ready, 1.0):
         return sized
     lead_s = max(1.0, max(supply.cold_start_s for supply in supplies))
-    level = float(known.forecast.levels.values[0])
-    needed = math.ceil((level + waiting / lead_s) / unit - 1e-9)
+    load = max(float(known.forecast.levels.values[0]) / unit, _filled(supplies))
+    needed = math.ceil(load + waiting / lead_s - 1e-9)
     if needed <= sized.wanted:
         return sized
-    says = f"{waiting:.1f} s of prefill work wait: {needed} replicas work it off within {lead_s:.0f} s"
-    reason = Reason(rule=Rule.BACKLOG, says=says, facts={"waiting_work_s": waiting, "need": needed})
+    says = f"{waiting:.1f} s of a replica's work wait beside {load:.2f} replicas' load: {needed} work it off within "
+    says += f"{lead_s:.0f} s"
+    facts = {"waiting_replica_s": waiting, "load": load, "need": needed}
+    reason = Reason(rule=Rule.BACKLOG, says=says, facts=facts)
     return Size(wanted=needed, kept=max(needed, sized.kept), reasons=(*sized.reasons, reason))
 
 
-def _with_in_flight(sized: Size, supplies: tuple[Supply, ...], unit: float) -> Size:
+def _with_in_flight(sized: Size, supplies: tuple[Supply, ...]) -> Size:
     """Never fewer than the sequences and the KV cache that are in use fit into."""
+    held = _filled(supplies)
+    needed = math.ceil(held - 1e-9)
+    if needed <= sized.wanted:
+        return sized
+    reason = Reason(rule=Rule.IN_FLIGHT, says=f"what runs already fills {held:.2f} replicas", facts={"need": needed})
+    return Size(wanted=needed, kept=max(needed, sized.kept), reasons=(*sized.reasons, reason))
+
+
+def _filled(supplies: tuple[Supply, ...]) -> float:
+    """Replicas whose batches or KV caches what runs fills, whatever the model says of its work."""
     held = 0.0
     for supply in supplies:
         gauges = supply.view.gauges
@@ -143,11 +171,7 @@ def _with_in_flight(sized: Size, supplies: tuple[Supply, ...], unit: float) -> S
             by_batch = int(gauges.running.sum()) / supply.engine.max_num_seqs
             by_kv = int(gauges.kv_tokens.sum()) / supply.engine.kv_capacity_tokens
             held += max(by_batch, by_kv) * supply.bears / supplies[0].bears
-    needed = math.ceil(held - 1e-9)
-    if needed <= sized.wanted:
-        return sized
-    reason = Reason(rule=Rule.IN_FLIGHT, says=f"what runs already fills {held:.2f} replicas", facts={"need": needed})
-    return Size(wanted=needed, kept=max(needed, sized.kept), reasons=(*sized.reasons, reason))
+    return held
 
 
 def _explained(

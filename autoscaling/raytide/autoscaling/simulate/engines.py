@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from raytide.autoscaling.declared import limited_engine, measured_engine
 from raytide.autoscaling.performance.engine import Engine, Iteration
 from raytide.autoscaling.simulate.precision import kv_precision_of, precision_of
 from raytide.core.catalog import Catalog, CatalogError, EngineColumn, Missing, ModelShape, read_shape, require_fit
 from raytide.core.spec.service import Hardware, Performance, Service
-
-CHUNK_TOKENS: Final = 2048
-MAX_NUM_SEQS: Final = 256
-"""Of an engine that declares no `max_num_batched_tokens` or `max_num_seqs`."""
 
 
 def engine_of(service: Service, hardware: Hardware, catalog: Catalog) -> Engine | Missing:
@@ -26,7 +23,7 @@ def engine_of(service: Service, hardware: Hardware, catalog: Catalog) -> Engine 
     if known is not None:
         _require_weights_fit(service, hardware, catalog, shape)
         _require_context_fits(args, known)
-        return _limited(_declared(known), known.kv_capacity_tokens, args)
+        return measured_engine(known, args)
     if isinstance(shape, Missing):
         return shape
     if hardware.accelerator == "CPU":
@@ -37,7 +34,7 @@ def engine_of(service: Service, hardware: Hardware, catalog: Catalog) -> Engine 
     size = hardware.tensor_parallel
     memory = require_fit(shape, accelerator, size, precision, kv_precision_of(args), context_tokens)
     column = catalog.column(shape, accelerator, precision, size)
-    return _limited(_iteration(column), memory.kv_capacity_tokens, args)
+    return limited_engine(_iteration(column), memory.kv_capacity_tokens, args)
 
 
 def _shape(source: str, catalog: Catalog) -> ModelShape | Missing:
@@ -70,17 +67,6 @@ def _require_context_fits(args: dict[str, Any], known: Performance) -> None:
         )
 
 
-def _declared(known: Performance) -> Iteration:
-    step = known.iteration
-    return Iteration(
-        base_s=step.base,
-        per_sequence_s=step.per_sequence,
-        per_root_sequence_s=step.per_root_sequence,
-        per_kv_token_s=step.per_kv_token,
-        per_prefill_token_s=step.per_prefill_token,
-    )
-
-
 def _iteration(column: EngineColumn) -> Iteration:
     return Iteration(
         base_s=column.base_s,
@@ -88,13 +74,4 @@ def _iteration(column: EngineColumn) -> Iteration:
         per_root_sequence_s=column.per_root_sequence_s,
         per_kv_token_s=column.per_kv_token_s,
         per_prefill_token_s=column.per_prefill_token_s,
-    )
-
-
-def _limited(iteration: Iteration, kv_capacity_tokens: int, args: dict[str, Any]) -> Engine:
-    return Engine(
-        iteration=iteration,
-        kv_capacity_tokens=kv_capacity_tokens,
-        chunk_tokens=int(args.get("max_num_batched_tokens", CHUNK_TOKENS)),
-        max_num_seqs=int(args.get("max_num_seqs", MAX_NUM_SEQS)),
     )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
+from raytide.autoscaling import declared
 from raytide.autoscaling.missing import Missing as Unpriced
 from raytide.autoscaling.simulate.engines import engine_of
-from raytide.autoscaling.terms import Objective, Terms, TrafficClass, Variant
+from raytide.autoscaling.terms import Terms, Variant
 from raytide.core.catalog import Catalog, CatalogError, Missing
 from raytide.core.errors import Finding, SpecError
 from raytide.core.spec.mark import KeyPath, Mark
 from raytide.core.spec.service import Hardware, Service
-
-COLD_START_S: Final = 120.0
-"""Where a service declares none: about what weights of 60 GB take from a disk on a node that is there."""
 
 Marks = Callable[[KeyPath], Mark]
 
@@ -32,36 +29,13 @@ def terms_of(service: Service, catalog: Catalog, mark: Marks | None = None) -> T
     findings = findings or tuple(_over_budget(service, variants, mark))
     if findings:
         raise SpecError(findings)
-    scaling, budget = service.spec.scaling, service.spec.budget
-    return Terms(
-        objective=objective_of(service),
-        variants=variants,
-        min_replicas=scaling.min_replicas,
-        max_replicas=scaling.max_replicas,
-        max_usd_per_hour=None if budget is None else budget.max_usd_per_hour,
-        classes=_classes(service),
-    )
-
-
-def objective_of(service: Service) -> Objective:
-    """The bounds of the highest quantiles that are set, and the attainment."""
-    objectives = service.spec.objectives
-    return Objective(
-        ttft_s=objectives.ttft.tightest[1],
-        tpot_s=objectives.tpot.tightest[1],
-        attainment=objectives.attainment,
-    )
+    return declared.terms_of(service, variants)
 
 
 def variant_name(hardware: Hardware) -> str:
     """`2xH100`, `1xL4-spot`: unique among the entries of a service."""
     market = f"-{hardware.market}" if hardware.market else ""
     return f"{hardware.tensor_parallel}x{hardware.accelerator}{market}"
-
-
-def _classes(service: Service) -> tuple[TrafficClass, ...]:
-    declared = () if service.spec.traffic is None else service.spec.traffic.classes
-    return tuple(TrafficClass(name=one.name, priority=one.priority, value=one.value) for one in declared)
 
 
 def _entry(service: Service, index: int, catalog: Catalog, mark: Marks) -> Variant | Finding:
@@ -76,15 +50,7 @@ def _entry(service: Service, index: int, catalog: Catalog, mark: Marks) -> Varia
     price = _usd_per_hour(hardware, catalog)
     if isinstance(price, Missing):
         return mark(path).finding(price.reason, path, expected="price: such as $2.5/h")
-    return Variant(
-        name=variant_name(hardware),
-        engine=engine,
-        usd_per_hour=price,
-        cold_start_s=COLD_START_S if hardware.cold_start is None else hardware.cold_start,
-        num_gpus=hardware.tensor_parallel,
-        max_replicas=hardware.max_replicas,
-        spot=hardware.market == "spot",
-    )
+    return declared.variant_of(hardware, name=variant_name(hardware), engine=engine, usd_per_hour=price)
 
 
 def _usd_per_hour(hardware: Hardware, catalog: Catalog) -> float | Missing:

@@ -33,7 +33,7 @@ GROWTH_PER_S = 1.03
 """How the burst grows until the service asks for another replica; from then on the rate stays."""
 HOLD_S = 15.0
 """Time under load with the second replica ready."""
-PHASE_TIMEOUT_S = 240.0
+PHASE_TIMEOUT_S = 480.0
 POLL_S = 1.0
 
 

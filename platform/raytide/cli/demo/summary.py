@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raytide.autoscaling.live.reports import quantile
-from raytide.autoscaling.missing import Missing
 from raytide.cli.demo.burst import Burst
 from raytide.cli.status import attained, decision_line
 from raytide.core.units import format_bytes
@@ -72,10 +71,10 @@ def _next(facts: Facts) -> Iterator[str]:
     yield "next        `make stop` ends the cluster; `.venv/bin/raytide status` shows the service"
 
 
-def _quantiles(values: Iterable[float]) -> str:
-    listed = list(values)
-    return ", ".join(f"{name} {_milliseconds(quantile(listed, q))}" for name, q in (("p50", 0.5), ("p95", 0.95)))
+def _quantiles(values: Sequence[float]) -> str:
+    return ", ".join(f"{name} {_milliseconds(sorted(values), q)}" for name, q in (("p50", 0.5), ("p95", 0.95)))
 
 
-def _milliseconds(value: float | Missing) -> str:
-    return "unknown" if isinstance(value, Missing) else f"{value * 1e3:.0f} ms"
+def _milliseconds(ordered: Sequence[float], q: float) -> str:
+    """The smallest value that a share `q` does not exceed."""
+    return f"{ordered[math.ceil(q * len(ordered)) - 1] * 1e3:.0f} ms" if ordered else "unknown"

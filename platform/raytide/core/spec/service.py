@@ -112,7 +112,7 @@ class Objectives(Strict):
     tpot: Quantiles
     """Time per output token after the first, averaged over a request."""
     attainment: Fraction = 0.99
-    """The share of time in which both must hold."""
+    """The share of requests that must keep both bounds, of the highest quantiles that are set."""
 
 
 class Budget(Strict):
@@ -150,14 +150,10 @@ class Scaling(Strict):
     min_replicas: int = Field(default=1, ge=0)
     """0 lets an idle service stop; `raytide apply` takes 1 or more in this version."""
     max_replicas: int = Field(default=1, ge=1)
-    interval: Annotated[Seconds, _AboveZero] = 2.0
+    interval: Annotated[Seconds, _AboveZero] = 5.0
     """Time between two decisions."""
-    window: Annotated[Seconds, _AboveZero] = 20.0
-    """How far back demand is averaged: long enough to count requests, short against a replica's start."""
-    utilisation: Annotated[Fraction, _AboveZero] = 0.7
-    """Share of the measured capacity that demand may fill; the rest absorbs bursts within a window."""
-    scale_down_after: Seconds = 120.0
-    """Demand must allow fewer replicas for this long before one is stopped."""
+    scale_down_after: Seconds = 60.0
+    """A replica is let go once it was not worth having for this long, and for one and a half cold starts."""
     stale_after: Seconds = 15.0
     """Age at which a measurement counts as missing."""
 

@@ -8,9 +8,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from raytide.autoscaling.declared import MAX_NUM_SEQS, measured_engine, terms_of, variant_of
 from raytide.autoscaling.live.follow import BRAIN
-from raytide.autoscaling.live.sizing import Bound, Limits
-from raytide.core.spec.service import Hardware, Quantiles, Service, ServiceSpec
+from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.terms import Terms
+from raytide.core.spec.service import Hardware, Service, ServiceSpec
 from raytide.services.settings import EngineSettings, RevisionSettings
 
 IMPORT_PATH = "raytide.services.app:build"
@@ -23,8 +26,6 @@ ONGOING_PER_SEQUENCE = 8
 """Requests that Serve hands to a replica per engine slot: they queue in the engine, where the autoscaler sees them."""
 QUEUED_REQUESTS = 1000
 """Requests that a proxy holds while every replica is full: 503 beyond it. Serve's default is no limit."""
-DEFAULT_MAX_NUM_SEQS = 256
-"""vLLM's own default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def application(
             "policy_function": POLICY,
             "policy_kwargs": {},
         },
-        "deployments": [_replicas(variant, spec), _brain(spec, usd_per_hour, journal)],
+        "deployments": [_replicas(variant, spec), _brain(service, usd_per_hour, journal)],
     }
 
 
@@ -62,29 +63,22 @@ def variant_name(hardware: Hardware) -> str:
     return f"vllm-{hardware.accelerator.lower()}{parallel}{market}"
 
 
-def limits(spec: ServiceSpec) -> Limits:
-    """The policy's view of a service."""
-    return Limits(
-        ttft=_bound(spec.objectives.ttft),
-        tpot=_bound(spec.objectives.tpot),
-        attainment=spec.objectives.attainment,
-        min_replicas=spec.scaling.min_replicas,
-        max_replicas=_most_replicas(spec),
-        max_usd_per_hour=spec.budget.max_usd_per_hour if spec.budget else None,
-        utilisation=spec.scaling.utilisation,
-        window_s=spec.scaling.window,
-        scale_down_after_s=spec.scaling.scale_down_after,
+def terms(service: Service, usd_per_hour: float | None) -> Terms:
+    """The autoscaler's view of a service; what a replica can do, it measures itself where the file does not say."""
+    hardware, args = service.spec.hardware[0], service.spec.engine.args
+    known, price = hardware.performance, usd_per_hour
+    variant = variant_of(
+        hardware,
+        name=variant_name(hardware),
+        engine=Missing(reason="no replica has measured itself yet") if known is None else measured_engine(known, args),
+        usd_per_hour=Missing(reason="no price is declared") if price is None else price,
     )
+    return terms_of(service, (variant,))
 
 
 def _most_replicas(spec: ServiceSpec) -> int:
     quota = spec.hardware[0].max_replicas
     return min(spec.scaling.max_replicas, quota or spec.scaling.max_replicas)
-
-
-def _bound(quantiles: Quantiles) -> Bound:
-    quantile, seconds = quantiles.tightest
-    return Bound(quantile=quantile, seconds=seconds)
 
 
 def _revision(name: str, variant: str, spec: ServiceSpec, model: ServedModel) -> dict[str, Any]:
@@ -132,7 +126,7 @@ def _cpu_env(hardware: Hardware) -> dict[str, str]:
 
 
 def _replicas(variant: str, spec: ServiceSpec) -> dict[str, Any]:
-    max_num_seqs = int(spec.engine.args.get("max_num_seqs", DEFAULT_MAX_NUM_SEQS))
+    max_num_seqs = int(spec.engine.args.get("max_num_seqs", MAX_NUM_SEQS))
     return {
         "name": variant,
         "max_ongoing_requests": max_num_seqs * ONGOING_PER_SEQUENCE,
@@ -142,15 +136,16 @@ def _replicas(variant: str, spec: ServiceSpec) -> dict[str, Any]:
     }
 
 
-def _brain(spec: ServiceSpec, usd_per_hour: float | None, journal: str | None) -> dict[str, Any]:
-    config = {
-        "limits": limits(spec).to_json(),
-        "usd_per_hour": usd_per_hour,
-        "interval_s": spec.scaling.interval,
-        "stale_after_s": spec.scaling.stale_after,
-        "journal": journal,
-    }
-    return {"name": BRAIN, "user_config": config, "autoscaling_config": _autoscaling(1, 1)}
+def _brain(service: Service, usd_per_hour: float | None, journal: str | None) -> dict[str, Any]:
+    scaling = service.spec.scaling
+    settings = BrainSettings(
+        terms=terms(service, usd_per_hour),
+        interval_s=scaling.interval,
+        scale_down_after_s=scaling.scale_down_after,
+        stale_after_s=scaling.stale_after,
+        journal=journal,
+    )
+    return {"name": BRAIN, "user_config": settings.to_user_config(), "autoscaling_config": _autoscaling(1, 1)}
 
 
 def _autoscaling(min_replicas: int, max_replicas: int) -> dict[str, Any]:

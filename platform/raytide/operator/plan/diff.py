@@ -52,6 +52,7 @@ class Plan:
 def plan(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> Plan:
     """The step from `live`, the application's config as Serve knows it (None where absent), to `desired`."""
     replicas, brain = desired["deployments"]
+    price = brain["user_config"]["terms"]["variants"][0]["usd_per_hour"]
     changes = () if live is None else tuple(differences(desired, live))
     return Plan(
         service=desired["name"],
@@ -60,7 +61,7 @@ def plan(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> Plan:
         desired=desired,
         min_replicas=replicas["autoscaling_config"]["min_replicas"],
         max_replicas=replicas["autoscaling_config"]["max_replicas"],
-        usd_per_hour=brain["user_config"]["usd_per_hour"],
+        usd_per_hour=None if isinstance(price, Mapping) else price,  # a mapping says why it is missing
     )
 
 

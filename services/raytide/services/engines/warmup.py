@@ -41,11 +41,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineShape:
-    """The engine's limits that the measurement must stay within."""
+    """The engine's limits: the measurement stays within them, and so does what is expected of it."""
 
     vocab_size: int
     max_model_len: int
     max_num_seqs: int
+    chunk_tokens: int
+    """Most tokens that one iteration computes."""
+    kv_capacity_tokens: int
 
 
 async def warm_up(generate: Generate, shape: EngineShape, seed: int = 0) -> Capacity:

@@ -1,4 +1,4 @@
-"""The first thing that sees a request: counts what arrives and what fails, and answers the operator's question."""
+"""The first thing that sees a request: counts what fails, and answers the operator's question."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class Edge:
         if path == STATUS_PATH:
             await JSONResponse(await self._status())(scope, receive, send)
         elif path in GENERATING_PATHS:
-            self._meter.count_arrival()
             await self._routes(scope, receive, self._counting_errors(send))
         else:
             await self._routes(scope, receive, send)

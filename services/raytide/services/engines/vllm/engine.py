@@ -31,11 +31,20 @@ class VllmEngine:
     def shape(self) -> EngineShape:
         """The limits that vLLM settled on for this model and these arguments."""
         config = self._client.vllm_config
+        cache = config.cache_config
         return EngineShape(
             vocab_size=config.model_config.get_vocab_size(),
             max_model_len=config.model_config.max_model_len,
             max_num_seqs=config.scheduler_config.max_num_seqs,
+            chunk_tokens=config.scheduler_config.max_num_batched_tokens,
+            kv_capacity_tokens=cache.kv_cache_size_tokens or cache.num_gpu_blocks * cache.block_size,
         )
+
+    @property
+    def waiting_prompt_tokens(self) -> int:
+        """Of all requests whose prefill is not finished."""
+        num: int = self._client.get_num_queued_tokens()
+        return num
 
     async def routes(self) -> ASGIApp:
         """vLLM's own HTTP application: every OpenAI route that the model supports."""
@@ -67,15 +76,17 @@ def start(settings: EngineSettings, meter: ReplicaMeter) -> VllmEngine:
     _require_model(settings.model_path)
     args = server_args(settings)
     from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.v1.engine.async_llm import AsyncLLM
 
+    from raytide.services.engines.vllm.metered import MeteredLLM
     from raytide.services.engines.vllm.stats import meter_logger
 
     try:
         config = AsyncEngineArgs.from_cli_args(args).create_engine_config()
     except ValueError as error:  # pydantic's validation errors too
         raise RaytideError(f"vLLM refuses this model with these engine arguments: {_first_sentence(error)}") from error
-    return VllmEngine(AsyncLLM.from_vllm_config(config, stat_loggers=[meter_logger(meter)]), args)
+    client = MeteredLLM.from_vllm_config(config, stat_loggers=[meter_logger(meter)])
+    client.meter = meter
+    return VllmEngine(client, args)
 
 
 def server_args(settings: EngineSettings) -> argparse.Namespace:

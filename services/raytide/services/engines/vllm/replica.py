@@ -12,7 +12,10 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.performance.measured import engine_from_capacity
 from raytide.services.engines.meter import ReplicaMeter
+from raytide.services.engines.outbox import Outbox
 from raytide.services.engines.probe import Probe
 from raytide.services.engines.vllm.engine import VllmEngine, start
 from raytide.services.engines.warmup import warm_up
@@ -20,7 +23,7 @@ from raytide.services.gateway.edge import Edge
 from raytide.services.settings import EngineSettings
 
 REPORT_INTERVAL_S = 1.0
-REPORT_TIMEOUT_S = 5.0
+STATUS_TIMEOUT_S = 5.0
 
 _log = logging.getLogger("ray.serve")
 
@@ -41,7 +44,14 @@ class VllmReplica:
         self._routes = await self._engine.routes()
         probe = Probe(self._routes, parsed.service)
         await probe.first_turns()
-        self._capacity = await warm_up(probe.generate, self._engine.shape)
+        shape = self._engine.shape
+        self._capacity = await warm_up(probe.generate, shape)
+        self._measured = engine_from_capacity(
+            self._capacity,
+            shape.kv_capacity_tokens,
+            chunk_tokens=shape.chunk_tokens,
+            max_num_seqs=shape.max_num_seqs,
+        )
         self._meter.reset(time.time())
         self._reporting = asyncio.get_running_loop().create_task(self._report_forever())
         _log.info("raytide: warm, measured capacity %s", self._capacity.to_json())
@@ -59,15 +69,19 @@ class VllmReplica:
             engine.stop()
 
     async def _brain_status(self) -> dict[str, Any]:
-        status: dict[str, Any] = await asyncio.wait_for(self._brain.status.remote(), REPORT_TIMEOUT_S)
+        status: dict[str, Any] = await asyncio.wait_for(self._brain.status.remote(), STATUS_TIMEOUT_S)
         return status
 
     async def _report_forever(self) -> None:
+        outbox = Outbox(self._brain.report.remote)
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
-            report = self._meter.report(time.time(), self._capacity)
-            try:
-                await asyncio.wait_for(self._brain.report.remote(report), REPORT_TIMEOUT_S)
-            except Exception as error:
-                # The brain is restarting; it treats silence as missing, and the next report is a second away.
-                _log.warning("raytide: a report was lost: %r", error)
+            await outbox.deliver(self._report())
+
+    def _report(self) -> ReplicaReport:
+        return self._meter.report(
+            time.time(),
+            capacity=self._capacity,
+            engine=self._measured,
+            waiting_prompt_tokens=self._engine.waiting_prompt_tokens,
+        )

@@ -1,0 +1,96 @@
+"""Reports as demand: what arrived, second by second, and what finished, since the observation before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from raytide.autoscaling.latency import Latencies
+from raytide.autoscaling.live.reports import Arrivals, ReplicaReport, RequestSample
+from raytide.autoscaling.observation import Demand, Finished
+from raytide.autoscaling.terms import Objective
+
+REPORTED_AFTER_S: Final = 2.0
+"""A second counts as over once every replica has had the time to report it: one interval, and its way to the brain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unobserved:
+    """Arrivals that no observation had yet."""
+
+    since_s: int = 0
+    """The first second that no observation covered."""
+    arrivals: Mapping[int, Arrivals] = field(default_factory=dict)
+
+    def resumed(self, reports: Sequence[ReplicaReport]) -> Unobserved:
+        """Going on where these reports begin: what came while nobody could report is not known, and not calm."""
+        since_s = max(self.since_s, int(min((report.since_s for report in reports), default=self.since_s)))
+        return Unobserved(since_s=since_s, arrivals=_late_first(self.arrivals, since_s))
+
+    def with_reports(self, reports: Sequence[ReplicaReport]) -> Unobserved:
+        """With the arrivals of these reports."""
+        arrivals = dict(self.arrivals)
+        for report in reports:
+            for second, arrived in report.arrivals.items():
+                arrivals[second] = arrivals.get(second, Arrivals()) + arrived
+        return Unobserved(since_s=self.since_s, arrivals=_late_first(arrivals, self.since_s))
+
+    def after(self, until_s: int) -> Unobserved:
+        """What is left once everything before `until_s` was observed."""
+        left = {second: arrived for second, arrived in self.arrivals.items() if second >= until_s}
+        return Unobserved(since_s=until_s, arrivals=left)
+
+
+def _late_first(arrivals: Mapping[int, Arrivals], since_s: int) -> Mapping[int, Arrivals]:
+    """Arrivals of seconds that are over count in the first one that is not: late, and not lost."""
+    kept: dict[int, Arrivals] = {}
+    for second, arrived in arrivals.items():
+        at = max(second, since_s)
+        kept[at] = kept.get(at, Arrivals()) + arrived
+    return kept
+
+
+def demand_of(
+    unobserved: Unobserved, reports: Sequence[ReplicaReport], objective: Objective, now_s: float
+) -> tuple[Demand, Unobserved]:
+    """The demand since the observation before, with these new reports, and what is left for the next one.
+
+    Only whole seconds that every replica could report are in it, and none after the newest report: where nobody
+    reports, time stands still and is not calm.
+    """
+    pending = unobserved.with_reports(reports)
+    newest_s = max((report.at_s for report in reports), default=float(pending.since_s))
+    until_s = max(pending.since_s, int(min(now_s - REPORTED_AFTER_S, newest_s)))
+    seconds = [pending.arrivals.get(second, Arrivals()) for second in range(pending.since_s, until_s)]
+    samples = [sample for report in reports for sample in report.finished]
+    demand = Demand(
+        span_s=float(len(seconds)),
+        arrivals=np.array([arrived.num for arrived in seconds], dtype=np.int64),
+        arrived_prompt_tokens=np.array([arrived.prompt_tokens for arrived in seconds], dtype=np.int64),
+        finished=finished_of(samples, sum(report.errors for report in reports), objective),
+        ttft=Latencies.of(ttft_s for report in reports for ttft_s in report.first_tokens_s),
+        tpot=Latencies.of(sample.tpot_s for sample in samples if sample.output_tokens > 1),
+    )
+    return demand, pending.after(until_s)
+
+
+def finished_of(samples: Sequence[RequestSample], errors: int, objective: Objective) -> Finished:
+    """The sums over these requests."""
+    missed = Counter((sample.ttft_s > objective.ttft_s, sample.tpot_s > objective.tpot_s) for sample in samples)
+    return Finished(
+        num=len(samples),
+        attained=missed[False, False],
+        missed_ttft=missed[True, False] + missed[True, True],
+        missed_tpot=missed[False, True] + missed[True, True],
+        errors=errors,
+        prompt_tokens=float(sum(sample.prompt_tokens for sample in samples)),
+        cached_tokens=float(sum(sample.cached_tokens for sample in samples)),
+        output_tokens=float(sum(sample.output_tokens for sample in samples)),
+        prompt_tokens_squared=float(sum(sample.prompt_tokens**2 for sample in samples)),
+        output_tokens_squared=float(sum(sample.output_tokens**2 for sample in samples)),
+        kv_token_steps=sum(s.output_tokens * (s.prompt_tokens + s.output_tokens / 2) for s in samples),
+    )

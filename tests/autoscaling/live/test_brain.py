@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raytide.autoscaling.digest import digest
+from raytide.autoscaling.journal import replay
+from raytide.autoscaling.live.brain import SAVED_EVERY, Brain
+from raytide.autoscaling.live.fleet import Fleet
+from raytide.autoscaling.live.follow import AGE, TARGET
+from raytide.autoscaling.live.memory import Memory, load
+from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.terms import Terms
+
+PATIENCE_S = 30.0
+ReportOf = Callable[..., ReplicaReport]
+
+
+class Ended(BaseException):
+    """What no loop survives."""
+
+
+@dataclass
+class Serve:
+    """Serve's side of the brain: a fleet to see, a clock that goes five seconds from look to look, and errors."""
+
+    fleet: Fleet = field(default_factory=lambda: Fleet(variant="v", target=1, ready=frozenset("a")))
+    now_s: float = 100.0
+    error: BaseException | None = None
+    looks: int = 0
+    said: Callable[[float], tuple[ReplicaReport, ...]] = lambda _: ()
+    """What the replicas report until a time."""
+    brain: Brain | None = None
+
+    def see(self, application: str, variants: tuple[str, ...], targets: dict[str, int]) -> tuple[Fleet, ...]:
+        assert (application, variants) == ("chat", ("v",))
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
+        self.now_s += 5.0
+        assert self.brain
+        asyncio.run(self.brain.report(self.said(self.now_s)))
+        self.fleet = replace(self.fleet, target=targets.get("v", self.fleet.target))
+        return (self.fleet,)
+
+    def start(self, revision: str = "r") -> Brain:
+        self.brain = Brain("chat", ("v",), revision, see=self.see, now_s=lambda: self.now_s)
+        return self.brain
+
+
+@pytest.fixture
+def serve() -> Serve:
+    return Serve()
+
+
+@pytest.fixture
+def settings(terms: Terms) -> BrainSettings:
+    return BrainSettings(terms=terms, interval_s=0.001, scale_down_after_s=60.0, stale_after_s=15.0, journal=None)
+
+
+@pytest.fixture
+def reports(report_of: ReportOf) -> Callable[..., Callable[[float], tuple[ReplicaReport, ...]]]:
+    """The reports of the five seconds before a time, with so many requests in each, from the one replica."""
+
+    def make(arrived: int) -> Callable[[float], tuple[ReplicaReport, ...]]:
+        return lambda now_s: tuple(report_of(now_s - ago, arrived) for ago in (4.0, 3.0, 2.0, 1.0, 0.0))
+
+    return make
+
+
+async def _until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not reached():  # noqa: ASYNC110 (it offers no event: Serve asks it, too)
+            await asyncio.sleep(0.001)
+
+
+async def _decisions(serve: Serve, num: int) -> None:
+    """Returns once so many decisions were made that began after this call."""
+    seen = serve.looks
+    await _until(lambda: serve.looks >= seen + num + 1)
+
+
+def _play(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+def _target(brain: Brain) -> float | None:
+    return brain.record_autoscaling_stats().get(TARGET + "v")
+
+
+def test_reports_come_in_and_the_policys_decision_goes_out(
+    serve: Serve, settings: BrainSettings, reports: Any, tmp_path: Path
+) -> None:
+    journal = tmp_path / "chat.jsonl"
+    serve.said = reports(8)  # four seconds of a replica's decoding, each second
+
+    async def story() -> None:
+        brain = serve.start()
+        assert brain.record_autoscaling_stats() == {}
+        await brain.reconfigure(replace(settings, journal=str(journal)).to_user_config())
+        await _until(lambda: (_target(brain) or 0) > 1)
+        await _decisions(serve, 3)
+        assert brain.record_autoscaling_stats()[AGE] <= 5.0
+        brain.check_health()
+        status = await brain.status()
+        assert status["traffic"]["arrivals_per_s"] == pytest.approx(8, rel=0.3)
+        assert status["replica_seconds"] == status["usd"] >= 15.0
+        moves = [(entry["previous"], entry["target"]) for entry in status["decisions"]]
+        assert moves[0] == (1, status["decisions"][0]["target"])
+        assert all(reason["says"] for entry in status["decisions"] for reason in entry["reasons"])
+
+    _play(story())
+    pairs = list(replay(journal.read_text().splitlines(keepends=True)))
+    assert len(pairs) >= 4
+    assert all((then.decision, then.state) == (now.decision, now.state) for then, now in pairs)
+
+
+def test_a_decision_grows_old_while_serve_cannot_be_seen(serve: Serve, settings: BrainSettings) -> None:
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(settings.to_user_config())
+        await _until(lambda: bool(brain.record_autoscaling_stats()))
+        serve.error = RuntimeError("the controller is restarting")
+        await _decisions(serve, 2)
+        serve.now_s += 30.0
+        assert brain.record_autoscaling_stats()[AGE] >= 30.0
+        brain.check_health()
+        serve.error = None
+        await _until(lambda: brain.record_autoscaling_stats()[AGE] <= 5.0)
+
+    _play(story())
+
+
+def test_without_a_report_the_size_stays_and_the_reason_is_said(serve: Serve, settings: BrainSettings) -> None:
+    serve.fleet = Fleet(variant="v", target=4, ready=frozenset("abcd"))
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(settings.to_user_config())
+        await _decisions(serve, 30)
+        assert _target(brain) == 4.0
+        (entry,) = (await brain.status())["decisions"]
+        assert (entry["rule"], entry["target"]) == ("held", 4)
+
+    _play(story())
+
+
+def test_what_runs_is_let_go_only_after_a_whole_hold(serve: Serve, settings: BrainSettings, reports: Any) -> None:
+    serve.fleet, serve.said = Fleet(variant="v", target=4, ready=frozenset("abcd")), reports(0)
+
+    async def story() -> None:
+        brain = serve.start()
+        began_s = serve.now_s
+        await brain.reconfigure(settings.to_user_config())
+        await _until(lambda: _target(brain) == 1.0)
+        at_s = next(entry["at_s"] for entry in (await brain.status())["decisions"] if entry["target"] < 4)
+        assert at_s - began_s >= settings.scale_down_after_s
+
+    _play(story())
+
+
+def test_new_bounds_apply_in_place(serve: Serve, settings: BrainSettings, terms: Terms, reports: Any) -> None:
+    serve.said = reports(8)
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(settings.to_user_config())
+        await _until(lambda: (_target(brain) or 0) > 2)
+        few = replace(settings, terms=replace(terms, max_replicas=2))
+        await brain.reconfigure(few.to_user_config())
+        await _until(lambda: _target(brain) == 2.0)
+        assert (await brain.status())["traffic"]["arrivals_per_s"] > 0
+
+    _play(story())
+
+
+def test_after_a_restart_it_goes_on_from_what_it_had_learnt(
+    serve: Serve, settings: BrainSettings, reports: Any, tmp_path: Path
+) -> None:
+    journal = tmp_path / "chat.jsonl"
+    config = replace(settings, journal=str(journal)).to_user_config()
+    serve.said = reports(3)
+    spent: list[float] = []
+
+    async def life() -> None:
+        brain = serve.start()
+        await brain.reconfigure(config)
+        spent.append((await brain.status())["usd"])
+        await _decisions(serve, SAVED_EVERY + 5)
+
+    _play(life())
+    memory = load(tmp_path / "chat.state.json", "r")
+    assert isinstance(memory, Memory)
+    _play(life())
+    entries = list(replay(journal.read_text().splitlines(keepends=True)))
+    (resumed,) = [then for then, _ in entries if then.known is not None]
+    assert digest(resumed.known) == digest(memory.known)
+    assert sum(then.begins for then, _ in entries) == 1
+    assert all((then.decision, then.state) == (now.decision, now.state) for then, now in entries)
+    assert spent == [0.0, round(memory.spend.usd, 6)]
+
+
+def test_another_revision_knows_nothing_of_the_one_before(
+    serve: Serve, settings: BrainSettings, reports: Any, tmp_path: Path
+) -> None:
+    journal = tmp_path / "chat.jsonl"
+    serve.said = reports(3)
+
+    async def life(revision: str) -> None:
+        await serve.start(revision).reconfigure(replace(settings, journal=str(journal)).to_user_config())
+        await _decisions(serve, SAVED_EVERY)
+
+    for revision in ("one", "other"):
+        _play(life(revision))
+    pairs = list(replay(journal.read_text().splitlines(keepends=True)))
+    assert sum(then.begins for then, _ in pairs) == 2
+
+
+def test_a_service_that_may_grow_further_than_was_foreseen_begins_anew(
+    serve: Serve, settings: BrainSettings, terms: Terms, reports: Any, tmp_path: Path
+) -> None:
+    journal = tmp_path / "chat.jsonl"
+    serve.said = reports(1)
+
+    async def story() -> None:
+        brain = serve.start()
+        for most in (10, 5, 40):
+            may = replace(settings, terms=replace(terms, max_replicas=most), journal=str(journal))
+            await brain.reconfigure(may.to_user_config())
+            await _decisions(serve, 3)
+
+    _play(story())
+    entries = [then for then, _ in replay(journal.read_text().splitlines(keepends=True))]
+    assert [then.terms.max_replicas for then in entries if then.begins] == [10, 40]
+
+
+def test_serve_hears_of_a_loop_that_has_ended(serve: Serve, settings: BrainSettings) -> None:
+    async def story() -> None:
+        brain = serve.start()
+        brain.check_health()
+        serve.error = Ended()
+        await brain.reconfigure(settings.to_user_config())
+        await _until(lambda: len(asyncio.all_tasks()) == 1)
+        with pytest.raises(RuntimeError, match="the decision loop has ended"):
+            brain.check_health()
+
+    _play(story())
+
+
+def test_a_status_is_plain_data_before_the_first_decision(serve: Serve, settings: BrainSettings) -> None:
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(settings.to_user_config())
+        assert json.loads(json.dumps(await brain.status()))["variants"] == []
+
+    _play(story())
