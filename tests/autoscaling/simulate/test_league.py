@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.policy import Raytide, Settings
 from raytide.autoscaling.simulate.league import Row, ranked, row_of
 from raytide.autoscaling.simulate.result import Reference, Result
 from raytide.autoscaling.simulate.score import Score
-from raytide.autoscaling.simulate.tune import best_setting
+from raytide.autoscaling.simulate.tune import best_setting, said
 
 SCORE: dict[str, Any] = {
     "requests": 100,
@@ -109,3 +110,9 @@ def test_what_is_not_known_is_null_in_plain_data() -> None:
     assert found["oracle_cost_usd"] is None
     assert found["cost_over_oracle"] is None
     assert found["cost_usd"] is None
+
+
+def test_a_setting_is_called_by_what_differs_however_deep() -> None:
+    ours = Raytide(settings=Settings(budget_share=1.0), interval_s=10.0)
+    assert said(ours, Raytide()) == "settings.budget_share=1, interval_s=10"
+    assert said(Raytide(), Raytide()) == "defaults"

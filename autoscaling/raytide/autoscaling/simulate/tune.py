@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -22,10 +22,17 @@ def best_setting(results: Mapping[int, Sequence[Result]], attainment: float) -> 
 
 def said(policy: Policy, default: Policy) -> str:
     """How a setting differs from its family's defaults, as `target=4, window_s=30`."""
-    if not is_dataclass(policy):
-        return policy.name
-    differs = [f.name for f in fields(policy) if getattr(policy, f.name) != getattr(default, f.name)]
-    return ", ".join(f"{name}={_value(getattr(policy, name))}" for name in differs) or "defaults"
+    return ", ".join(_differences(policy, default)) or "defaults"
+
+
+def _differences(one: Any, default: Any, within: str = "") -> Iterator[str]:
+    """The fields that differ, those of fields as `settings.budget_share=1`."""
+    for each in fields(one):
+        value, usual = getattr(one, each.name), getattr(default, each.name)
+        if is_dataclass(value) and type(value) is type(usual):
+            yield from _differences(value, usual, f"{within}{each.name}.")
+        elif value != usual:
+            yield f"{within}{each.name}={_value(value)}"
 
 
 def _value(value: Any) -> str:
