@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from raytide.autoscaling.decision import Decision
@@ -209,6 +209,10 @@ def test_what_was_ordered_is_not_let_go_within_the_hold(
 
 @FEW
 @given(said=TERMS, steps=STEPS)
+@example(
+    said={"variants": [{}, {}, {"cold_start_s": 1e-98}, {}]},
+    steps=[({"prompt_tokens": 0, "seconds_per_iteration": 1.0, "num_preempted": 2}, 2)],
+)
 def test_at_least_the_declared_number_runs_where_orders_are_served(
     said: dict[str, Any], steps: list[Any], declared: Callable[..., Terms], walked: Callable[..., Walked]
 ) -> None:

@@ -128,7 +128,9 @@ def _mixed(way: Way, options: tuple[Option, ...], bounds: Bounds, *, rolls: bool
     if not rolls:
         return counts, (_said(mix, counts, options),)
     targets, planned = rolled(counts, options, way, bounds)
-    if planned.saves_usd <= _WORTH_A_MOVE * planned.usd:
+    if sum(targets.values()) < bounds.min_replicas:
+        return counts, (_said(mix, counts, options),)
+    if sum(now.values()) >= bounds.min_replicas and planned.saves_usd <= _WORTH_A_MOVE * planned.usd:
         return now, ()
     return targets, (_said(mix, counts, options), *_on_the_way(targets, counts, options, way))
 
