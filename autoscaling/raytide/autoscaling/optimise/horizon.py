@@ -68,8 +68,9 @@ def plan(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices
     assert relaxation is not None, "holding what runs is always feasible"
     judge = Judge.of(horizon)
     ends = np.array([end[line.option.variant] for line in horizon.timelines], dtype=np.int64)
-    started, stopped = repaired(judge, relaxation.x, ends)
-    return _plan(judge, started, stopped, relaxation.bound)
+    bound_usd = relaxation.bound + _anyway_usd(horizon)
+    started, stopped = repaired(judge, relaxation.x, ends, bound_usd)
+    return _plan(judge, started, stopped, bound_usd)
 
 
 def horizon_of(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: Prices) -> Horizon:
@@ -91,16 +92,20 @@ def _missed_usd(options: tuple[Option, ...], prices: Prices) -> float:
     return MISSED_FACTOR * max(priced, default=1.0) + prices.usd_per_change
 
 
-def _plan(judge: Judge, started: Steps, stopped: Steps, bound: float) -> Plan:
+def _anyway_usd(horizon: Horizon) -> float:
+    """Of what runs, to the end of the horizon, and of what drains, through the first step."""
+    hours, options = horizon.step_hours, [line.option for line in horizon.timelines]
+    running = sum(option.usd_per_hour * option.num_now for option in options) * float(hours.sum())
+    return running + sum(option.usd_per_hour * option.num_draining for option in options) * float(hours[0])
+
+
+def _plan(judge: Judge, started: Steps, stopped: Steps, bound_usd: float) -> Plan:
     idle = np.zeros_like(started)
     verdict, horizon = judge.verdicts(np.stack([started, idle]), np.stack([stopped, idle])), judge.horizon
     (_, objective), (broken, unchanged) = verdict.rank(0), verdict.rank(1)
     names = [line.option.variant for line in horizon.timelines]
     now = [line.option.num_now for line in horizon.timelines]
     targets = [n + int(on[0]) - int(off[0]) for n, on, off in zip(now, started, stopped, strict=True)]
-    hours = horizon.step_hours
-    running = sum(line.option.usd_per_hour * line.option.num_now for line in horizon.timelines) * float(hours.sum())
-    draining = sum(line.option.usd_per_hour * line.option.num_draining for line in horizon.timelines) * float(hours[0])
     return Plan(
         targets=dict(zip(names, targets, strict=True)),
         path={name: tuple(map(int, ready)) for name, ready in zip(names, verdict.ready[0], strict=True)},
@@ -109,7 +114,7 @@ def _plan(judge: Judge, started: Steps, stopped: Steps, bound: float) -> Plan:
         saves_usd=np.inf if broken else unchanged - objective,
         num_changes=int(verdict.num_changes[0]),
         objective_usd=objective,
-        bound_usd=min(objective, bound + running + draining),
+        bound_usd=min(objective, bound_usd),
     )
 
 

@@ -27,6 +27,8 @@ EXACT_OPTIONS: Final = 4
 
 EXACT: Final = Effort(gap=0.0, max_nodes=5_000, max_states=100_000)
 NEAR: Final = Effort(gap=GAP, max_nodes=400, max_states=10_000)
+ROUGH: Final = Effort(gap=np.inf, max_nodes=100, max_states=0)
+"""For what is only said and not done: the first counts that are found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Mix:
     bound_usd_per_hour: float
     """No mix that covers as much costs less."""
     runner_up: Mix | None = None
-    """The cheapest mix without the variant that most is spent on; none where that cannot cover as much."""
+    """A cheap mix without the variant that most is spent on; none where none that covers as much was found at once."""
 
     @property
     def saves_usd_per_hour(self) -> float:
@@ -146,9 +148,9 @@ def _alone(problem: Problem) -> Counts:
     return np.array([min(max(wanted, problem.floor, problem.base), most)], dtype=np.int64)
 
 
-def _covered(problem: Problem, work: float) -> Covered | None:
+def _covered(problem: Problem, work: float, effort: Effort | None = None) -> Covered | None:
     """The cheapest counts that cover this work within all bounds; None where there are none."""
-    return cheapest(_covering(problem, problem.prices, work), _effort(problem))
+    return cheapest(_covering(problem, problem.prices, work), effort or _effort(problem))
 
 
 def _effort(problem: Problem) -> Effort:
@@ -185,14 +187,14 @@ def _covering(problem: Problem, costs: Floats, work: float) -> Covering:
 
 
 def _without_favourite(problem: Problem, best: Mix) -> Mix | None:
-    """The cheapest mix that covers as much without the variant that `best` spends most on."""
+    """A cheap mix that covers as much without the variant that `best` spends most on."""
     spent = problem.prices * np.array([best.counts[option.variant] for option in problem.options])
     if len(problem.options) == 1 or not spent.any():
         return None
     most = problem.most.copy()
     most[int(spent.argmax())] = 0
     without = replace(problem, most=most)
-    found = _covered(without, best.covered)
+    found = _covered(without, best.covered, ROUGH)
     return None if found is None else _mix(without, found.counts, found.bound)
 
 

@@ -13,16 +13,23 @@ from raytide.autoscaling.optimise.timeline import Steps
 MAX_ROUNDS: Final = 6
 """Each takes the best of all moves."""
 
+GOOD: Final = 1.005
+"""Half a percent above what no path is below, prices and forecasts decide which path is better, and not the search."""
+
 Path = tuple[Steps, Steps]
 """Cumulative starts and stops; of shape (options, steps), or (paths, options, steps) where there are many."""
 
 
-def repaired(judge: Judge, x: Floats, end: Steps) -> Path:
-    """A whole path near the relaxed one, or near the shortest to the counts `end`; within all bounds."""
+def repaired(judge: Judge, x: Floats, end: Steps, bound_usd: float) -> Path:
+    """A whole path near the relaxed one, or near the shortest to the counts `end`; within all bounds.
+
+    No path has an objective below `bound_usd`.
+    """
     relaxed, shortest = _rounded(judge, x), _shortest(judge, end)
     paths = _allowed(judge, *(np.concatenate([many, one[None]]) for many, one in zip(relaxed, shortest, strict=True)))
     verdicts = judge.verdicts(*paths)
-    return _improved(judge, _nth(paths, verdicts.best), verdicts.rank(verdicts.best))
+    path, rank = _nth(paths, verdicts.best), verdicts.rank(verdicts.best)
+    return path if rank <= (0.0, GOOD * bound_usd) else _improved(judge, path, rank)
 
 
 def _rounded(judge: Judge, x: Floats) -> Path:

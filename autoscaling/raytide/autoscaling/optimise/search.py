@@ -36,6 +36,8 @@ def cheapest(covering: Covering, effort: Effort) -> Covered | None:
     reduced = Reduced.of(covering, relaxation)
     found = Found(counts=None, cost=np.inf).better(covering, _trimmed(covering, covering.now))
     found = found.better(covering, _trimmed(covering, np.ceil(relaxation.x - 1e-7).astype(np.int64)))
+    if _gap(found.cost, reduced.bound) < effort.gap:
+        return _covered(found, reduced.bound)
     found = dive(covering, tree_of(covering, reduced, found.cost), found, effort.max_nodes)
     if found.is_complete or _gap(found.cost, reduced.bound) <= effort.gap:
         return _covered(found, found.cost if found.is_complete else reduced.bound)

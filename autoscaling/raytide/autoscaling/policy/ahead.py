@@ -47,8 +47,7 @@ def ahead(
     flat = Ahead(soon=later, later=later, soon_s=soon_s, later_s=later_s)
     if known.soon is None or not flat.has_bridge:
         return flat, known
-    as_fast = tuple(replace(supply, cold_start_s=soon_s) for supply in supplies)
-    sized, _ = size(replace(known, forecast=known.soon), as_fast, terms, settings)
+    sized, _ = size(replace(known, forecast=known.soon), supplies, terms, settings, lead_s=soon_s)
     hold_s = max(settings.least_hold_s, settings.hold_cold_starts * soon_s)
     soon, _, wishes = steady(sized, running(supplies), known.soon_wishes, hold_s=hold_s, now_s=now_s)
     return replace(flat, soon=max(soon, 1) if later else 0), replace(known, soon_wishes=wishes)

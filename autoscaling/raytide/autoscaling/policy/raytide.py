@@ -42,19 +42,16 @@ class Raytide:
         if isinstance(demand, Missing):
             return _held(observation, terms, state, now_s, demand.reason)
         known = learn(state, demand, supplies, terms, self.settings, now_s, self.interval_s)
-        sized, known = size(known, supplies, terms, self.settings)
+        slowest_s = max(supply.cold_start_s for supply in supplies)
+        sized, known = size(known, supplies, terms, self.settings, lead_s=slowest_s)
         sized = awake(sized, known, supplies, terms, observation.num_queued, now_s)
-        hold_s = self._hold_s(supplies)
+        hold_s = max(self.settings.least_hold_s, self.settings.hold_cold_starts * slowest_s)
         count, reasons, wishes = steady(sized, running(supplies), known.wishes, hold_s=hold_s, now_s=now_s)
         needed, known = ahead(count, known, supplies, terms, self.settings, now_s)
         targets, binding = spread(needed, supplies, _others(observation, supplies), terms, known, now_s)
         admitted = admission(count, targets, supplies, terms, known)
         known = replace(known, wishes=wishes, served=admitted.served)
         return _decision(observation, targets, (*reasons, *binding), admitted, known, now_s)
-
-    def _hold_s(self, supplies: tuple[Supply, ...]) -> float:
-        slowest_s = max(supply.cold_start_s for supply in supplies)
-        return max(self.settings.least_hold_s, self.settings.hold_cold_starts * slowest_s)
 
 
 def settings() -> tuple[Raytide, ...]:

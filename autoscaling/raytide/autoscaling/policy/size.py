@@ -45,12 +45,16 @@ class Size:
     reasons: tuple[Reason, ...]
 
 
-def size(known: Knowledge, supplies: tuple[Supply, ...], terms: Terms, settings: Settings) -> tuple[Size, Knowledge]:
-    """The size for the forecast, for the queue and for what is in the batches; and what was learnt of their worth."""
+def size(
+    known: Knowledge, supplies: tuple[Supply, ...], terms: Terms, settings: Settings, *, lead_s: float
+) -> tuple[Size, Knowledge]:
+    """The size for the forecast, for the queue and for what is in the batches, once an order of now serves after
+    `lead_s`; and what was learnt of their worth.
+    """
     unit = known.stretch.factor * supplies[0].bears
     sized, learnt = _forecast_size(known, unit, terms, settings)
     sized = _with_jump(sized, known, supplies, unit)
-    sized = _with_backlog(sized, known, supplies, unit)
+    sized = _with_backlog(sized, known, supplies, unit, lead_s)
     return _with_in_flight(sized, supplies), learnt
 
 
@@ -126,7 +130,7 @@ def _with_jump(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit
     return Size(wanted=needed, kept=max(needed, sized.kept), reasons=(*sized.reasons, reason))
 
 
-def _with_backlog(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit: float) -> Size:
+def _with_backlog(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit: float, lead_s: float) -> Size:
     """Where prompts wait longer than a moment, enough to serve the load and work off the queue within a cold start.
 
     The load is the level, and never less than the batches that run: a model that takes a full one for a light load is
@@ -140,9 +144,8 @@ def _with_backlog(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], u
             ready += supply.view.num_ready
     if waiting <= _MOST_WAIT_S * max(ready, 1.0):
         return sized
-    lead_s = max(1.0, max(supply.cold_start_s for supply in supplies))
     load = max(float(known.forecast.levels.values[0]) / unit, _filled(supplies))
-    needed = math.ceil(load + waiting / lead_s - 1e-9)
+    needed = math.ceil(load + waiting / max(1.0, lead_s) - 1e-9)
     if needed <= sized.wanted:
         return sized
     says = f"{waiting:.1f} s of a replica's work wait beside {load:.2f} replicas' load: {needed} work it off within "
