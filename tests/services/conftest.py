@@ -25,4 +25,6 @@ def meter() -> ReplicaMeter:
 def reported(meter: ReplicaMeter, capacity: Capacity) -> Callable[[float], ReplicaReport]:
     """The meter's report at a time, of an engine that holds 1,000 tokens."""
     engine = engine_from_capacity(capacity, 1000, max_num_seqs=4)
-    return lambda now_s: meter.report(now_s, capacity=capacity, engine=engine, waiting_prompt_tokens=70)
+    return lambda now_s: meter.report(
+        now_s, address="10.0.0.1:4000", is_draining=False, capacity=capacity, engine=engine, waiting_prompt_tokens=70
+    )

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.services.engines.edge import Edge
 from raytide.services.engines.meter import ReplicaMeter
-from raytide.services.gateway.edge import Edge
 
 SUMMARY = {"variants": [], "usd": 0.5}
 

@@ -73,6 +73,8 @@ def _plain_numbers(value: Any) -> Any:
 
 
 def _typed(kind: Any, data: Any) -> Any:
+    if kind is Any:
+        return data
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return _one_of(get_args(kind), data)

@@ -36,7 +36,7 @@ def delete(
     name: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")],
     address: Address = None,
     cluster: ClusterFile = None,
-    timeout: Timeout = 120.0,
+    timeout: Timeout = 360.0,
 ) -> None:
     """End a service after its running requests; the other services stay."""
     where = site(address, cluster)

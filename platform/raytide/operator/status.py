@@ -12,7 +12,7 @@ import httpx
 from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.plan.desired import IMPORT_PATH
-from raytide.services.gateway.edge import STATUS_PATH
+from raytide.services.engines.edge import STATUS_PATH
 
 BRAIN_TIMEOUT_S = 10.0
 

@@ -41,6 +41,7 @@ def report_of(capacity: Capacity) -> Callable[..., ReplicaReport]:
         known: dict[str, Any] = {
             "replica": "a",
             "variant": "v",
+            "address": "10.0.0.1:4000",
             "number": round(at_s),
             "since_s": at_s - 1.0,
             "arrivals": {at: Arrivals(num=num, prompt_tokens=100 * num) for at, num in by_second.items()},

@@ -16,6 +16,7 @@ from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
 from raytide.autoscaling.live.memory import Memory, load
 from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.live.routes import Routes
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.terms import Terms
 
@@ -259,5 +260,55 @@ def test_a_status_is_plain_data_before_the_first_decision(serve: Serve, settings
         brain = serve.start()
         await brain.reconfigure(settings.to_user_config())
         assert json.loads(json.dumps(await brain.status()))["variants"] == []
+
+    _play(story())
+
+
+def test_it_says_who_serves_and_how_long_a_newcomer_waits(
+    serve: Serve, settings: BrainSettings, report_of: ReportOf
+) -> None:
+    serve.said = lambda now_s: (report_of(now_s, running=2), report_of(now_s - 1.0, replica="gone"))
+    access = {"api_keys": "required"}
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(replace(settings, access=access).to_user_config())
+        await _decisions(serve, 2)
+        routes = Routes.from_plain(await brain.routes())
+        assert (routes.service, routes.revision, routes.access, routes.waking) == ("chat", "r", access, False)
+        assert [(upstream.replica, upstream.running) for upstream in routes.upstreams] == [("a", 2)]
+        assert routes.predicted_wait_s == 0.0
+
+    _play(story())
+
+
+def test_while_the_first_replica_starts_the_wait_is_what_is_left_of_its_start(
+    serve: Serve, settings: BrainSettings
+) -> None:
+    serve.fleet = Fleet(variant="v", target=1, starting={"a": 100.0})  # a cold start takes 20 s
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(replace(settings, interval_s=600.0).to_user_config())
+        await _until(lambda: bool(brain.record_autoscaling_stats()))
+        routes = Routes.from_plain(await brain.routes())
+        assert (routes.upstreams, routes.waking, routes.predicted_wait_s) == ((), True, 15.0)
+
+    _play(story())
+
+
+def test_who_waits_for_a_service_that_is_asleep_hastens_the_next_decision(
+    serve: Serve, settings: BrainSettings
+) -> None:
+    serve.fleet = Fleet(variant="v", target=0)
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(replace(settings, interval_s=600.0).to_user_config())
+        await _until(lambda: bool(brain.record_autoscaling_stats()))
+        looks = serve.looks
+        await brain.wake(3)
+        await _until(lambda: serve.looks > looks)
+        assert Routes.from_plain(await brain.routes()).waking
 
     _play(story())

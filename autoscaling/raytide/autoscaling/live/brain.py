@@ -7,13 +7,16 @@ brings it along. After a restart it goes on from what it had learnt and from the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from raytide.autoscaling.decision import Decision
+from raytide.autoscaling.forecast.work import nothing_yet
 from raytide.autoscaling.journal import entered
 from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
@@ -22,8 +25,10 @@ from raytide.autoscaling.live.ledger import Ledger
 from raytide.autoscaling.live.memory import Memory, load, save
 from raytide.autoscaling.live.observe import Observer
 from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.live.routes import Routes, Upstream
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.live.summary import summarise
+from raytide.autoscaling.live.wait import wait_s
 from raytide.autoscaling.live.watch import fleets
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation
@@ -58,6 +63,9 @@ class Brain:
         self._known: Knowledge | None = None
         self._decision: Decision | None = None
         self._num_decisions = 0
+        self._looked_s = 0.0
+        self._queued = (0, 0.0)
+        self._soon = asyncio.Event()
         self._journal: JournalFile | None = None
         self._loop: asyncio.Task[None] | None = None
 
@@ -83,6 +91,26 @@ class Brain:
         capacities = {fleet.variant: self._observer.capacity(fleet, since_s) for fleet in self._fleets}
         return summarise(self._settings.terms, self._ledger, capacities)
 
+    async def routes(self) -> dict[str, Any]:
+        """Who serves, as the plain data of `Routes`."""
+        now_s = self._now_s()
+        upstreams = self._observer.upstreams(self._fleets, self._looked_s, now_s - self._settings.stale_after_s)
+        return Routes(
+            service=self._application,
+            revision=self._revision,
+            at_s=now_s,
+            upstreams=upstreams,
+            predicted_wait_s=self._wait_s(upstreams, now_s),
+            access=self._settings.access,
+            waking=not upstreams and self._is_waking(now_s),
+        ).to_plain()
+
+    async def wake(self, num_waiting: int) -> None:
+        """The gateway keeps so many requests because nobody serves; said again every second while that is so."""
+        self._queued = (num_waiting, self._now_s())
+        if num_waiting and not any(fleet.target for fleet in self._fleets):
+            self._soon.set()
+
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The latest decision as the metrics that `follow` reads in Serve's controller."""
         if self._decision is None:
@@ -102,12 +130,20 @@ class Brain:
             except Exception:
                 # Serve's controller may be restarting; the follower keeps the present size meanwhile.
                 _log.exception("raytide: no decision this time")
-            await asyncio.sleep(self._settings.interval_s)
+            await self._next_turn()
+
+    async def _next_turn(self) -> None:
+        """Returns after the interval, or as soon as somebody waits for a service that is asleep."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._soon.wait(), self._settings.interval_s)
+        self._soon.clear()
 
     async def _decide_once(self) -> None:
         self._fleets = await asyncio.to_thread(self._see, self._application, self._variants, self._targets())
         settings, now_s = self._settings, self._now_s()
+        self._looked_s = now_s
         seen = self._observer.observe(self._fleets, settings.terms.objective, now_s, settings.stale_after_s)
+        seen = replace(seen, num_queued=self._num_queued(now_s))
         self._decide(seen, settings, now_s)
 
     def _decide(self, seen: Observation, settings: BrainSettings, now_s: float) -> None:
@@ -134,6 +170,29 @@ class Brain:
             _log.info("raytide: nothing is remembered: %s", memory.reason)
             return
         self._known, self._ledger = memory.known, Ledger(memory.spend, memory.kept)
+
+    def _num_queued(self, now_s: float) -> int:
+        """Requests that the gateway keeps, if it said so lately."""
+        num, said_s = self._queued
+        return num if now_s - said_s <= self._settings.stale_after_s else 0
+
+    def _is_waking(self, now_s: float) -> bool:
+        return bool(self._num_queued(now_s)) or any(fleet.target or fleet.starting for fleet in self._fleets)
+
+    def _wait_s(self, upstreams: Sequence[Upstream], now_s: float) -> float | Missing:
+        if upstreams:
+            output_tokens = (self._known.work if self._known else nothing_yet()).output_tokens
+            return min(wait_s(upstream, output_tokens) for upstream in upstreams)
+        left_s = [
+            max(0.0, self._start_s(fleet.variant) - (now_s - ordered_s))
+            for fleet in self._fleets
+            for ordered_s in fleet.starting.values()
+        ]
+        return min(left_s) if left_s else Missing(reason="no replica serves and none starts")
+
+    def _start_s(self, variant: str) -> float:
+        learnt = self._known.cold_starts_s if self._known else {}
+        return learnt.get(variant, self._settings.terms.variant(variant).cold_start_s)
 
     def _targets(self) -> dict[str, int]:
         decided = self._decision.variants if self._decision else ()

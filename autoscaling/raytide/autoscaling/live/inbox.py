@@ -21,7 +21,11 @@ class Inbox:
 
     def latest(self, since_s: float) -> tuple[ReplicaReport, ...]:
         """The latest report of every replica that was heard since then."""
-        return tuple(report for heard_s, report in self._latest.values() if heard_s >= since_s)
+        return tuple(report for _, report in self.heard(since_s))
+
+    def heard(self, since_s: float) -> tuple[tuple[float, ReplicaReport], ...]:
+        """The same, each with the time at which it came."""
+        return tuple(latest for latest in self._latest.values() if latest[0] >= since_s)
 
     def empty(self) -> tuple[ReplicaReport, ...]:
         """What came since the last time, oldest first."""

@@ -12,6 +12,7 @@ from raytide.autoscaling.live.demand import Unobserved, demand_of
 from raytide.autoscaling.live.fleet import Changes, Fleet, changes
 from raytide.autoscaling.live.inbox import Inbox
 from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.live.routes import Upstream, upstream_of
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Demand, Gauges, Iterations, Observation, VariantView
 from raytide.autoscaling.performance.engine import Engine
@@ -38,6 +39,21 @@ class Observer:
         """What the middle one of the ready replicas that were heard since then measured."""
         middle = _typical([report for report in self._inbox.latest(since_s) if report.replica in fleet.ready])
         return middle if isinstance(middle, Missing) else middle.capacity
+
+    def upstreams(self, fleets: Sequence[Fleet], looked_s: float, since_s: float) -> tuple[Upstream, ...]:
+        """Every replica that takes requests: heard since then, not draining, and not gone when Serve was last asked.
+
+        A replica reports only once it is ready, so one that has begun since that look is trusted: Serve names it later.
+        """
+        draining = frozenset[str]().union(*(fleet.draining for fleet in fleets))
+        known = frozenset[str]().union(*(fleet.ready | fleet.starting.keys() for fleet in fleets))
+        return tuple(
+            upstream_of(report)
+            for heard_s, report in self._inbox.heard(since_s)
+            if not report.is_draining
+            and report.replica not in draining
+            and (report.replica in known or heard_s > looked_s)
+        )
 
     def observe(self, fleets: Sequence[Fleet], objective: Objective, now_s: float, stale_after_s: float) -> Observation:
         """The service at `now_s`; replicas that were not heard within `stale_after_s` say nothing."""

@@ -46,6 +46,8 @@ class ReplicaReport:
     replica: str
     """As Serve calls it."""
     variant: str
+    address: str
+    """`host:port` of the replica's own HTTP server."""
     number: int
     """Rises with every report of a replica; one that is sent again, because no answer came, is told by it."""
     since_s: float
@@ -69,3 +71,5 @@ class ReplicaReport:
     """As measured while the replica warmed up."""
     engine: Engine
     """What follows from it."""
+    is_draining: bool = False
+    """Whether Serve has told it to stop: it finishes what it has, and takes nothing more."""

@@ -25,6 +25,8 @@ class BrainSettings:
     """Age at which a report counts as missing."""
     journal: str | None
     """File that every decision is appended to; none where unset, and then a restart forgets."""
+    access: Mapping[str, Any] | None = None
+    """Who may call, as declared: nothing here reads it, the gateway is told."""
 
     @property
     def policy(self) -> Raytide:

@@ -76,12 +76,22 @@ class ReplicaMeter:
         self._steps = self._sequences = self._prefill_tokens = 0
         self._step_s = self._root_sequences = self._kv_used = 0.0
 
-    def report(self, now_s: float, *, capacity: Capacity, engine: Engine, waiting_prompt_tokens: int) -> ReplicaReport:
+    def report(
+        self,
+        now_s: float,
+        *,
+        address: str,
+        is_draining: bool,
+        capacity: Capacity,
+        engine: Engine,
+        waiting_prompt_tokens: int,
+    ) -> ReplicaReport:
         """Everything since the last report; counting starts again."""
         self._number += 1
         made = ReplicaReport(
             replica=self._replica,
             variant=self._variant,
+            address=address,
             number=self._number,
             since_s=self._since_s,
             at_s=now_s,
@@ -96,6 +106,7 @@ class ReplicaMeter:
             kv_tokens=round(self._kv_used_fraction * engine.kv_capacity_tokens),
             capacity=capacity,
             engine=engine,
+            is_draining=is_draining,
         )
         self.reset(now_s)
         return made

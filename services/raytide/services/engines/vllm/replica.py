@@ -1,28 +1,36 @@
 """One replica of a variant: a vLLM engine that answers HTTP itself and tells the brain what it sees.
 
-The routes run in the replica, so a streamed token crosses Serve's proxy once and no further actor.
+Its routes listen on a port of their own, which the brain passes on to the gateway, so that a streamed token crosses no
+actor of Ray. What comes through Serve's proxy is answered as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Any
 
+import ray
+from ray import serve
 from starlette.types import ASGIApp
 
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.performance.measured import engine_from_capacity
+from raytide.services.engines.edge import Edge
+from raytide.services.engines.listener import Listener
 from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.engines.outbox import Outbox
 from raytide.services.engines.probe import Probe
 from raytide.services.engines.vllm.engine import VllmEngine, start
 from raytide.services.engines.warmup import warm_up
-from raytide.services.gateway.edge import Edge
 from raytide.services.settings import EngineSettings
 
 REPORT_INTERVAL_S = 1.0
+LINGER_S = 3.0
+"""How long a replica that is to stop still takes requests: until every gateway has heard of it from the brain, which
+each asks once a second."""
 STATUS_TIMEOUT_S = 5.0
 
 _log = logging.getLogger("ray.serve")
@@ -33,10 +41,9 @@ class VllmReplica:
 
     # Serve awaits a constructor that is a coroutine; Python's own rule that it returns None is what mypy misses here.
     async def __init__(self, settings: dict[str, Any], brain: Any) -> None:  # type: ignore[misc]
-        from ray import serve
-
         parsed = EngineSettings.model_validate(settings)
         self._brain = brain
+        self._outbox = Outbox(brain.report.remote)
         self._meter = ReplicaMeter(
             replica=serve.get_replica_context().replica_id.unique_id, variant=parsed.variant, started_s=time.time()
         )
@@ -53,34 +60,54 @@ class VllmReplica:
             max_num_seqs=shape.max_num_seqs,
         )
         self._meter.reset(time.time())
+        self._edge = Edge(self._routes, self._meter, self._brain_status)
+        self._listener = Listener(self._edge, ray.util.get_node_ip_address())
+        self._listener.start()
+        self._is_draining = False
+        self._soon = asyncio.Event()
         self._reporting = asyncio.get_running_loop().create_task(self._report_forever())
         _log.info("raytide: warm, measured capacity %s", self._capacity.to_json())
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """What Serve routes HTTP to, once the constructor has returned."""
-        return Edge(self._routes, self._meter, self._brain_status)
+        return self._edge
 
     async def check_health(self) -> None:
-        """Raises where the engine has died, so that Serve replaces the replica."""
+        """Raises where the engine or the server has died, so that Serve replaces the replica."""
+        self._listener.check_health()
         await self._engine.check_health()
 
-    def __del__(self) -> None:
+    async def __del__(self) -> None:
+        """Serve calls this when the replica is to stop, and ends its process once it returns, or after `DRAIN_S`."""
+        if getattr(self, "_reporting", None) is not None:
+            await self._drain()
         if engine := getattr(self, "_engine", None):
             engine.stop()
+
+    async def _drain(self) -> None:
+        self._is_draining = True
+        self._soon.set()
+        await asyncio.sleep(LINGER_S)
+        await self._listener.drain()
+        self._reporting.cancel()
+        await self._outbox.deliver(self._report())
 
     async def _brain_status(self) -> dict[str, Any]:
         status: dict[str, Any] = await asyncio.wait_for(self._brain.status.remote(), STATUS_TIMEOUT_S)
         return status
 
     async def _report_forever(self) -> None:
-        outbox = Outbox(self._brain.report.remote)
         while True:
-            await asyncio.sleep(REPORT_INTERVAL_S)
-            await outbox.deliver(self._report())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._soon.wait(), REPORT_INTERVAL_S)
+            self._soon.clear()
+            await self._outbox.deliver(self._report())
 
     def _report(self) -> ReplicaReport:
         return self._meter.report(
             time.time(),
+            address=self._listener.address,
+            is_draining=self._is_draining,
             capacity=self._capacity,
             engine=self._measured,
             waiting_prompt_tokens=self._engine.waiting_prompt_tokens,

@@ -1,4 +1,4 @@
-"""The first thing that sees a request: counts what fails, and answers the operator's question."""
+"""The first thing in a replica that sees a request: counts what fails, and answers the operator's question."""
 
 from __future__ import annotations
 

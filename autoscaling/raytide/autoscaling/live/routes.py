@@ -1,0 +1,69 @@
+"""Who serves at present, as the brain tells the gateway: plain values, so that neither knows the other's code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raytide.autoscaling.codec import plain, typed
+from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.performance.engine import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One replica that takes requests, as it stood when it last reported."""
+
+    replica: str
+    variant: str
+    address: str
+    """`host:port` of its own HTTP server."""
+    running: int
+    waiting: int
+    waiting_prompt_tokens: int
+    kv_tokens: int
+    engine: Engine
+
+
+def upstream_of(report: ReplicaReport) -> Upstream:
+    """The replica as its report shows it."""
+    return Upstream(
+        replica=report.replica,
+        variant=report.variant,
+        address=report.address,
+        running=report.running,
+        waiting=report.waiting,
+        waiting_prompt_tokens=report.waiting_prompt_tokens,
+        kv_tokens=report.kv_tokens,
+        engine=report.engine,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """One revision's upstreams, and what a request that finds none, or a long queue, is told."""
+
+    service: str
+    revision: str
+    at_s: float
+    upstreams: tuple[Upstream, ...]
+    """Ready, heard of lately, and not draining."""
+    predicted_wait_s: float | Missing
+    """Until the first token of a request that arrives now at the least loaded upstream, or once one has started."""
+    access: Mapping[str, Any] | None
+    """Who may call, as the service declares it."""
+    waking: bool
+    """Whether no replica serves and one was ordered, or will be."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data for a call between processes."""
+        data: dict[str, Any] = plain(self)
+        return data
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Routes:
+        """The inverse of `to_plain`."""
+        routes: Routes = typed(cls, data)
+        return routes
