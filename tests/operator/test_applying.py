@@ -195,10 +195,10 @@ def test_a_budget_needs_a_price(
     from raytide.core.spec import read_as
 
     service = chat(model_folder(), budget={"max_usd_per_hour": 1})
-    with pytest.raises(RaytideError, match=r"^spec.budget: no declared pool has a price for this hardware"):
+    with pytest.raises(RaytideError, match=r"^spec.budget: no declared pool has a price for spec.hardware\[0\]"):
         operator.desired(service, where)
     priced = replace(where, cluster=read_as(Cluster, repository / "platform" / "cluster.yaml"))
-    assert operator.prepare(service, priced).usd_per_hour == pytest.approx(0.05)
+    assert operator.prepare(service, priced).usd_per_hour == pytest.approx((0.05, 0.05))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,8 @@ def test_a_status_joins_serves_account_with_the_brains(service: Service, where: 
     (found,) = services(where.dashboard)
     assert recorded.requests[-1][1] == "/raytide/status"
     assert found["revision"] == operator.desired(service, where)["args"]["revision"]
-    assert (found["state"], found["variant"], found["target_replicas"]) == ("RUNNING", "vllm-cpu", 3)
+    assert (found["state"], found["target_replicas"]) == ("RUNNING", 3)
+    assert [one["name"] for one in found["variants"]] == ["vllm-cpu"]
     assert found["replicas"] == {"RUNNING": 2, "STARTING": 1}
     assert found["autoscaler"] == {"usd": 0.5}
 

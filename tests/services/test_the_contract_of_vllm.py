@@ -17,7 +17,7 @@ from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.settings import EngineSettings
 
 pytest.importorskip("vllm")
-SETTINGS = EngineSettings(service="chat", variant="vllm-cpu", model_path="/models/chat", args={"max_num_seqs": 4})
+SETTINGS = EngineSettings(service="chat", model_path="/models/chat", args={"max_num_seqs": 4})
 
 
 def test_the_engine_is_made_and_used_by_these_names() -> None:
