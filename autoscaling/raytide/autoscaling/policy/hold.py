@@ -11,7 +11,7 @@ from raytide.autoscaling.terms import Terms
 
 
 def held(views: Sequence[VariantView], terms: Terms, num_queued: int = 0) -> Bounded:
-    """The targets as they are, at least one where anyone waits, within all bounds; and the reasons of those that bind."""
+    """The targets as they are, one at least where anyone waits, within all bounds, and the reasons that bind."""
     targets = {view.name: view.target for view in views}
     missing = max(terms.min_replicas, min(1, num_queued)) - sum(targets.values())
     for view in views:
