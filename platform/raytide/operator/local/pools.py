@@ -25,7 +25,8 @@ HEAD_ENVIRONMENT: Final[Mapping[str, str]] = {
 """For the head alone: a driver that inherits it takes itself for the head."""
 
 _PROVIDER: Final = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
-_HEAD_TYPE: Final = "head"
+_HEAD_TYPE: Final = "ray.head.default"
+"""The name that the provider gives to the node that it has not made."""
 _OBJECT_STORE_BYTES: Final = 80 * 2**20
 """Of each node: the smallest that Ray takes is 75 MB."""
 _EMPTY: Final[Mapping[str, Any]] = {
