@@ -74,26 +74,30 @@ class Client:
     upstreams: tuple[Upstream, ...] = ()
     open: Counter[str] = field(default_factory=Counter)
     answers: list[Asked] = field(default_factory=list)
+    retried: int = 0
+    """Before the first byte."""
 
     async def replay(self, trace: Trace) -> None:
         """Ask every request when the trace does; returns once all are answered."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         async with httpx.AsyncClient(timeout=120, trust_env=False, limits=limits) as http:
-            polling = asyncio.create_task(self._poll())
+            polling = asyncio.create_task(self.poll())
             began_s, asking = time.perf_counter(), []
             for at_s, prompt, output in zip(trace.arrival_s, trace.prompt_tokens, trace.output_tokens, strict=True):
                 await asyncio.sleep(max(0.0, began_s + at_s - time.perf_counter()))
-                asking.append(asyncio.create_task(self._ask(http, float(at_s), int(prompt), int(output))))
+                asking.append(asyncio.create_task(self.ask(http, float(at_s), int(prompt), int(output))))
             await asyncio.gather(*asking)
             polling.cancel()
 
-    async def _poll(self) -> None:
+    async def poll(self) -> None:
+        """Hear of who serves, until cancelled."""
         while True:
             told = await asyncio.to_thread(lambda: self.brain.routes.remote().result(timeout_s=10))
             self.upstreams = Routes.from_plain(told).upstreams
             await asyncio.sleep(1.0)
 
-    async def _ask(self, http: httpx.AsyncClient, at_s: float, prompt: int, output: int) -> None:
+    async def ask(self, http: httpx.AsyncClient, at_s: float, prompt: int, output: int) -> None:
+        """One request, tried again elsewhere only where not a byte of its answer came."""
         body = {"model": self.model, "prompt": [1] * prompt, "max_tokens": output, "stream": True, "ignore_eos": True}
         began_s = time.perf_counter()
         tried: set[str] = set()
@@ -103,6 +107,7 @@ class Client:
             answer = await self._stream(http, upstream, body, at_s, began_s)
             if not answer.error or answer.ttft_s is not None:
                 break
+            self.retried += 1
         self.answers.append(answer)
 
     async def _choose(self, tried: set[str]) -> Upstream:
@@ -215,7 +220,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Everything that was found, as plain data."""
     from ray import serve
 
-    cluster, service = read_as(Cluster, CLUSTER), read_as(Service, SERVICE)
+    cluster, service = read_as(Cluster, CLUSTER), read_as(Service, SERVICE, tuple(arguments.set))
     trace = told(read_trace(arguments.trace), every=arguments.every, speed=arguments.speed, span_s=arguments.seconds)
     home = Path(tempfile.mkdtemp(prefix="raytide-live-"))
     with rehearsal(home, cluster) as local:
@@ -231,6 +236,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         watching = threading.Thread(target=watch.run)
         watching.start()
         asyncio.run(client.replay(trace))
+        time.sleep(arguments.calm)
         watch.over.set()
         watching.join()
     journal = home / "journal" / f"{service.metadata.name}.jsonl"
@@ -294,6 +300,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=12)
     parser.add_argument("--speed", type=float, default=6.0)
     parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--calm", type=float, default=0.0, help="seconds to go on watching after the last answer")
+    parser.add_argument("--set", action="append", default=[], help="of the service, as spec.scaling.min_replicas=1")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     found = run(arguments)

@@ -213,6 +213,25 @@ def test_a_services_url_is_where_serve_listens(details: dict[str, Any], route: s
     assert base_url(details, route, "http://127.0.0.1:8265") == url
 
 
+def test_adapters_are_folders_that_are_there(chat: Callable[..., Service], model_folder: Any, where: Site) -> None:
+    folder = model_folder()
+    adapted = {"source": str(folder), "adapters": {"chat-sql": str(folder / "sql")}}
+    with pytest.raises(RaytideError, match=r"^spec.model.adapters: .*sql holds no LoRA adapter"):
+        operator.desired(chat(folder, model=adapted), where)
+    (folder / "sql").mkdir()
+    (folder / "sql" / "adapter_config.json").write_text("{}")
+    (variant,) = operator.desired(chat(folder, model=adapted), where)["args"]["variants"]
+    assert variant["engine"]["adapters"] == {"chat-sql": str(folder / "sql")}
+
+
+def test_an_emulated_engine_needs_no_model(chat: Callable[..., Service], where: Site) -> None:
+    speed = {"iteration": {"base": "5ms", "per_prefill_token": "1ms"}, "kv_capacity_tokens": 900}
+    hardware = [{"accelerator": "L4", "performance": speed}]
+    service = chat(Path("nowhere"), engine={"kind": "emulated"}, hardware=hardware)
+    (variant,) = operator.desired(service, where)["args"]["variants"]
+    assert (variant["name"], variant["engine"]["model_path"]) == ("emulated-l4", "nowhere")
+
+
 def _running(service: Service, where: Site, **more: Any) -> dict[str, Any]:
     replicas = [{"state": "RUNNING"}, {"state": "RUNNING"}, {"state": "STARTING"}]
     return {

@@ -163,6 +163,25 @@ def test_server_arguments_are_vllms_defaults_with_the_services_own_set() -> None
     assert args.tensor_parallel_size == 1
 
 
+def test_adapters_are_models_of_their_own_beside_the_one_they_adapt() -> None:
+    from raytide.services.engines.vllm.engine import server_args
+
+    args = server_args(SETTINGS.model_copy(update={"adapters": {"chat-sql": "/adapters/sql"}}))
+    assert args.enable_lora
+    (adapter,) = args.lora_modules
+    assert (adapter.name, adapter.path) == ("chat-sql", "/adapters/sql")
+    assert args.served_model_name == ["chat"]
+
+
+def test_a_replica_that_spans_nodes_is_what_vllms_ray_executor_wants() -> None:
+    """One accelerator to a bundle: this is vLLM's own check of a placement group."""
+    from vllm.v1.executor import ray_utils
+
+    source = inspect.getsource(ray_utils.initialize_ray_cluster)
+    assert "get_current_placement_group" in source
+    assert "cannot have more than 1" in source
+
+
 def test_an_unknown_engine_argument_is_refused_with_a_hint() -> None:
     from raytide.services.engines.vllm.engine import server_args
 

@@ -17,6 +17,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_FAKE_CLUSTER": "1",
     "RAY_enable_autoscaler_v2": "1",
     "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+    # Serve keeps a proxy on every node with a replica, and the node with it for half a minute after the last one.
+    "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "5",
 }
 HEAD_ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_CLOUD_INSTANCE_ID": HEAD_NODE_ID,
