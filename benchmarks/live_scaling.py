@@ -184,8 +184,7 @@ def told(trace: Trace, *, every: int, speed: float, span_s: float) -> Trace:
 @contextmanager
 def rehearsal(home: Path, cluster: Cluster) -> Iterator[LocalCluster]:
     """The declared pools on this machine, with Ray connected."""
-    # Handles outlive `ray.shutdown`, and their next call would start a cluster of its own.
-    os.environ |= {"RAYTIDE_HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
+    os.environ |= {"RAYTIDE_HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     local = start(home, 8000, cluster)
     try:
@@ -239,6 +238,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         time.sleep(arguments.calm)
         watch.over.set()
         watching.join()
+        brain.shutdown()  # its thread would outlive Ray, and start a cluster of its own
     journal = home / "journal" / f"{service.metadata.name}.jsonl"
     return report(trace, settings, client, watch, journal, before_usd)
 

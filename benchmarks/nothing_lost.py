@@ -119,6 +119,7 @@ def main() -> None:
         until_ready(brain, 1)
         client = Client(brain, name)
         stopped = asyncio.run(soak(client, Size(local.dashboard, name, variant), arguments.scale_downs))
+        brain.shutdown()
     result = {
         "scale_downs": stopped,
         "streams": len(client.answers),
