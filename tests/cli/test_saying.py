@@ -33,7 +33,7 @@ SERVICE: dict[str, Any] = {
     "revision": "0123abcd",
     "model": "chat v3",
     "url": "http://127.0.0.1:8000",
-    "variant": "vllm-cpu",
+    "variants": [{"name": "vllm-cpu", "target_replicas": 2, "replicas": {"STARTING": 1, "RUNNING": 1}}],
     "target_replicas": 2,
     "replicas": {"STARTING": 1, "RUNNING": 1},
     "autoscaler": {
@@ -44,7 +44,9 @@ SERVICE: dict[str, Any] = {
         "usd": 0.00412,
     },
 }
-STEP = Plan(service="chat", verb=Verb.CREATE, changes=(), desired={}, min_replicas=1, max_replicas=4, usd_per_hour=0.05)
+STEP = Plan(
+    service="chat", verb=Verb.CREATE, changes=(), desired={}, min_replicas=1, max_replicas=4, usd_per_hour=(0.05, 0.2)
+)
 
 
 class Terminal(StringIO):
@@ -61,6 +63,16 @@ def test_a_service_is_described_a_line_for_each_fact() -> None:
         "  attained  98.5% of 2,000 requests kept their objectives, 99% wanted",
         "  spend     125 replica-seconds, $0.0041",
         *(f"  00:00:0{second}  1 → 2  demand: 3.0 requests/s need 2" for second in range(4, 9)),
+    ]
+
+
+def test_several_variants_are_told_one_by_one_below_their_sum() -> None:
+    large = {"name": "vllm-h100", "target_replicas": 1, "replicas": {"RUNNING": 1}}
+    none = {"name": "vllm-l4-spot", "target_replicas": 0, "replicas": {}}
+    assert list(status.describe(SERVICE | {"variants": [large, none]}))[2:5] == [
+        "  replicas  1 running, 1 starting; target 2",
+        "    vllm-h100  1 running; target 1",
+        "    vllm-l4-spot  none; target 0",
     ]
 
 

@@ -113,7 +113,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
         ("    - {accelerator: CPU}\n", "    []\n", "6:3: spec.hardware: wrong value; found an empty list, expected "
          "a list of at least 1"),
         ("    - {accelerator: CPU}\n", "    - {accelerator: CPU}\n    - {accelerator: CPU, cpus: 2}\n", "4:1: spec: "
-         "not valid as a whole; expected hardware entries that differ in accelerator, tensor_parallel or market"),
+         "not valid as a whole; expected hardware entries that differ in accelerator, tensor_parallel, "
+         "pipeline_parallel or market"),
         ("accelerator: CPU", "accelerator: CPU, performance: {iteration: {base: 0s, per_prefill_token: 1us}, "
          "kv_capacity_tokens: 9}", "7:58: spec.hardware.0.performance.iteration.base: wrong value; found '0s', "
          "expected a value above zero"),

@@ -126,13 +126,13 @@ def test_a_burst_takes_it_to_two_replicas_and_calm_back_to_one(cluster: Cluster,
         client.start()
     try:
         grown = until(lambda: status(cluster), lambda seen: seen["replicas"].get("RUNNING") == 2)
-        assert running_on_the_dashboard(cluster, grown["variant"]) == 2
+        assert running_on_the_dashboard(cluster, grown["variants"][0]["name"]) == 2
     finally:
         over.set()
         for client in clients:
             client.join()
     calm = until(lambda: status(cluster), lambda seen: seen["replicas"] == {"RUNNING": 1})
-    assert running_on_the_dashboard(cluster, calm["variant"]) == 1
+    assert running_on_the_dashboard(cluster, calm["variants"][0]["name"]) == 1
     assert answers
     assert set(answers) == {BURST_TOKENS}  # every request of the burst was answered in full
     moves = [(d["previous"], d["target"]) for d in calm["autoscaler"]["decisions"] if d["previous"] != d["target"]]

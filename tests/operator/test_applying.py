@@ -195,10 +195,10 @@ def test_a_budget_needs_a_price(
     from raytide.core.spec import read_as
 
     service = chat(model_folder(), budget={"max_usd_per_hour": 1})
-    with pytest.raises(RaytideError, match=r"^spec.budget: no declared pool has a price for this hardware"):
+    with pytest.raises(RaytideError, match=r"^spec.budget: no declared pool has a price for spec.hardware\[0\]"):
         operator.desired(service, where)
     priced = replace(where, cluster=read_as(Cluster, repository / "platform" / "cluster.yaml"))
-    assert operator.prepare(service, priced).usd_per_hour == pytest.approx(0.05)
+    assert operator.prepare(service, priced).usd_per_hour == pytest.approx((0.05, 0.05))
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,25 @@ def test_a_budget_needs_a_price(
 )
 def test_a_services_url_is_where_serve_listens(details: dict[str, Any], route: str | None, url: str) -> None:
     assert base_url(details, route, "http://127.0.0.1:8265") == url
+
+
+def test_adapters_are_folders_that_are_there(chat: Callable[..., Service], model_folder: Any, where: Site) -> None:
+    folder = model_folder()
+    adapted = {"source": str(folder), "adapters": {"chat-sql": str(folder / "sql")}}
+    with pytest.raises(RaytideError, match=r"^spec.model.adapters: .*sql holds no LoRA adapter"):
+        operator.desired(chat(folder, model=adapted), where)
+    (folder / "sql").mkdir()
+    (folder / "sql" / "adapter_config.json").write_text("{}")
+    (variant,) = operator.desired(chat(folder, model=adapted), where)["args"]["variants"]
+    assert variant["engine"]["adapters"] == {"chat-sql": str(folder / "sql")}
+
+
+def test_an_emulated_engine_needs_no_model(chat: Callable[..., Service], where: Site) -> None:
+    speed = {"iteration": {"base": "5ms", "per_prefill_token": "1ms"}, "kv_capacity_tokens": 900}
+    hardware = [{"accelerator": "L4", "performance": speed}]
+    service = chat(Path("nowhere"), engine={"kind": "emulated"}, hardware=hardware)
+    (variant,) = operator.desired(service, where)["args"]["variants"]
+    assert (variant["name"], variant["engine"]["model_path"]) == ("emulated-l4", "nowhere")
 
 
 def _running(service: Service, where: Site, **more: Any) -> dict[str, Any]:
@@ -234,7 +253,8 @@ def test_a_status_joins_serves_account_with_the_brains(service: Service, where: 
     (found,) = services(where.dashboard)
     assert recorded.requests[-1][1] == "/raytide/status"
     assert found["revision"] == operator.desired(service, where)["args"]["revision"]
-    assert (found["state"], found["variant"], found["target_replicas"]) == ("RUNNING", "vllm-cpu", 3)
+    assert (found["state"], found["target_replicas"]) == ("RUNNING", 3)
+    assert [one["name"] for one in found["variants"]] == ["vllm-cpu"]
     assert found["replicas"] == {"RUNNING": 2, "STARTING": 1}
     assert found["autoscaler"] == {"usd": 0.5}
 

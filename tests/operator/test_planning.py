@@ -18,10 +18,12 @@ Desired = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def desired(repository: Path) -> Desired:
-    def render(*overrides: str, version: int = 3) -> dict[str, Any]:
+    def render(*overrides: str, version: int = 3, prices: tuple[float | None, ...] = ()) -> dict[str, Any]:
         service = read_as(Service, repository / "services" / "chat.yaml", overrides)
         model = ServedModel(path=f"/models/chat/{version}", label=f"chat v{version}")
-        return application(service, model, usd_per_hour=0.05, journal="/home/journal/chat.jsonl")
+        return application(
+            service, model, prices=prices or [0.05] * len(service.spec.hardware), journal="/home/journal/chat.jsonl"
+        )
 
     return render
 
@@ -37,7 +39,7 @@ def _as_serve_answers(declared: dict[str, Any]) -> dict[str, Any]:
 def test_a_service_that_does_not_run_is_created(desired: Desired) -> None:
     step = plan(desired(), None)
     assert (step.service, step.verb, step.changes) == ("chat", Verb.CREATE, ())
-    assert (step.min_replicas, step.max_replicas, step.usd_per_hour) == (1, 2, 0.05)
+    assert (step.min_replicas, step.max_replicas, step.usd_per_hour) == (1, 2, (0.05, 0.1))
 
 
 def test_the_second_time_there_is_nothing_to_do(desired: Desired) -> None:
@@ -67,14 +69,14 @@ def test_another_model_version_restarts_the_replicas(desired: Desired) -> None:
     assert {change.path for change in step.changes} == {
         "args.revision",
         "args.model_version",
-        "args.engine.model_path",
+        "args.variants.vllm-cpu.engine.model_path",
     }
 
 
 def test_an_argument_that_is_no_longer_declared_is_a_change(desired: Desired) -> None:
     live = _as_serve_answers(desired("spec.engine.args.max_model_len=256"))
     changes = plan(desired(), live).changes
-    assert Change(path="args.engine.args.max_model_len", live=256, desired=None) in changes
+    assert Change(path="args.variants.vllm-cpu.engine.args.max_model_len", live=256, desired=None) in changes
 
 
 def test_a_key_that_only_serve_fills_in_is_no_change() -> None:
@@ -97,6 +99,25 @@ def test_a_quota_of_the_hardware_bounds_the_replicas(desired: Desired) -> None:
     assert step.max_replicas == 4
     brain = next(entry for entry in rendered["deployments"] if entry["name"] == "Brain")
     assert brain["user_config"]["terms"]["variants"][0]["max_replicas"] == 4
+
+
+TWO = "spec.hardware=[{accelerator: H100, price: $4/h, max_replicas: 1}, {accelerator: L4, market: spot, price: $1/h}]"
+
+
+def test_the_price_is_from_the_cheapest_way_for_the_fewest_to_the_dearest_for_the_most(desired: Desired) -> None:
+    bounds = ("spec.scaling.min_replicas=1", "spec.scaling.max_replicas=3")
+    step = plan(desired(TWO, *bounds, prices=(4.0, 1.0)), None)
+    assert (step.min_replicas, step.max_replicas, step.usd_per_hour) == (1, 3, (1.0, 6.0))
+    budget = "spec.budget={max_usd_per_hour: 5}"
+    assert plan(desired(TWO, *bounds, budget, prices=(4.0, 1.0)), None).usd_per_hour == (1.0, 5.0)
+    assert plan(desired(TWO, prices=(4.0, None)), None).usd_per_hour is None
+
+
+def test_a_variant_that_is_no_longer_declared_is_a_change_of_the_revision(desired: Desired) -> None:
+    one = "spec.hardware=[{accelerator: H100}]"
+    step = plan(desired(one), _as_serve_answers(desired(TWO)))
+    assert step.verb is Verb.RESTART
+    assert "args.variants.vllm-l4-spot" in {change.path for change in step.changes}
 
 
 def test_planning_changes_neither_side(desired: Desired) -> None:

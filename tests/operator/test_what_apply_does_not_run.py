@@ -11,8 +11,10 @@ from raytide.operator.plan.runnable import require_runnable
 from raytide.operator.site import Site
 
 TWO = "spec.hardware=[{accelerator: CPU}, {accelerator: L4}]"
+EMULATED = "spec.engine.kind=emulated"
 CLASSES = "spec.traffic={classes: [{name: paid, priority: 1}]}"
 NONE = "spec.scaling.min_replicas=0"
+FAST = "spec.hardware.0.performance={iteration: {base: 5ms, per_prefill_token: 1ms}, kv_capacity_tokens: 900}"
 
 
 @pytest.fixture
@@ -26,24 +28,15 @@ def _refused(file: Path, *overrides: str) -> SpecError:
     return refused.value
 
 
-def test_what_runs_today_is_not_refused(file: Path) -> None:
-    require_runnable(read_as(Service, file), marks_of(file))
+@pytest.mark.parametrize("overrides", [(), (TWO,), (NONE,), (EMULATED, FAST)])
+def test_what_runs_today_is_not_refused(file: Path, overrides: tuple[str, ...]) -> None:
+    require_runnable(read_as(Service, file, overrides), marks_of(file, overrides))
 
 
-def test_several_hardware_entries_are_refused_at_their_place(tmp_path: Path, file: Path) -> None:
-    two = tmp_path / "two.yaml"
-    two.write_text(
-        file.read_text().replace("    - accelerator: CPU\n", "    - accelerator: L4\n    - accelerator: CPU\n")
-    )
-    (finding,) = _refused(two).findings
-    assert two.read_text().splitlines()[finding.line - 1].strip() == "hardware:"
-    assert str(finding).startswith(f"{two}:{finding.line}:{finding.column}: spec.hardware: 2 hardware entries")
-    assert "apply runs exactly one in this version" in finding.problem
-
-
-def test_an_override_that_stops_the_last_replica_is_refused_at_the_override(file: Path) -> None:
-    (finding,) = _refused(file, NONE).findings
-    assert str(finding).startswith(f"--set {NONE}: spec.scaling.min_replicas: 0, and apply keeps at least one replica")
+def test_an_emulated_engine_of_unknown_speed_is_refused_at_each_entry(file: Path) -> None:
+    first, second = _refused(file, TWO, EMULATED).findings
+    assert "nothing that an emulated engine could be as fast as: add `performance: {iteration" in first.problem
+    assert (first.path, second.path) == ("spec.hardware.0", "spec.hardware.1")
 
 
 def test_traffic_classes_are_refused_until_the_gateway_honours_them(file: Path) -> None:
@@ -52,10 +45,10 @@ def test_traffic_classes_are_refused_until_the_gateway_honours_them(file: Path) 
 
 
 def test_all_that_is_refused_is_said_at_once(file: Path) -> None:
-    assert len(_refused(file, TWO, NONE, CLASSES).findings) == 3
+    assert len(_refused(file, EMULATED, CLASSES).findings) == 2
 
 
 def test_a_service_without_a_file_is_refused_by_its_name(file: Path, where: Site) -> None:
-    service = read_as(Service, file, (TWO,))
-    with pytest.raises(SpecError, match=r"^service chat: spec\.hardware: 2 hardware entries"):
+    service = read_as(Service, file, (CLASSES,))
+    with pytest.raises(SpecError, match=r"^service chat: spec\.traffic: traffic classes"):
         operator.desired(service, where)

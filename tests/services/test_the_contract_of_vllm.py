@@ -17,7 +17,7 @@ from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.settings import EngineSettings
 
 pytest.importorskip("vllm")
-SETTINGS = EngineSettings(service="chat", variant="vllm-cpu", model_path="/models/chat", args={"max_num_seqs": 4})
+SETTINGS = EngineSettings(service="chat", model_path="/models/chat", args={"max_num_seqs": 4})
 
 
 def test_the_engine_is_made_and_used_by_these_names() -> None:
@@ -161,6 +161,25 @@ def test_server_arguments_are_vllms_defaults_with_the_services_own_set() -> None
     args = server_args(SETTINGS)
     assert (args.model, args.served_model_name, args.max_num_seqs) == ("/models/chat", ["chat"], 4)
     assert args.tensor_parallel_size == 1
+
+
+def test_adapters_are_models_of_their_own_beside_the_one_they_adapt() -> None:
+    from raytide.services.engines.vllm.engine import server_args
+
+    args = server_args(SETTINGS.model_copy(update={"adapters": {"chat-sql": "/adapters/sql"}}))
+    assert args.enable_lora
+    (adapter,) = args.lora_modules
+    assert (adapter.name, adapter.path) == ("chat-sql", "/adapters/sql")
+    assert args.served_model_name == ["chat"]
+
+
+def test_a_replica_that_spans_nodes_is_what_vllms_ray_executor_wants() -> None:
+    """One accelerator to a bundle: this is vLLM's own check of a placement group."""
+    from vllm.v1.executor import ray_utils
+
+    source = inspect.getsource(ray_utils.initialize_ray_cluster)
+    assert "get_current_placement_group" in source
+    assert "cannot have more than 1" in source
 
 
 def test_an_unknown_engine_argument_is_refused_with_a_hint() -> None:

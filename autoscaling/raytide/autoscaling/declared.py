@@ -52,7 +52,7 @@ def variant_of(hardware: Hardware, *, name: str, engine: Engine | Missing, usd_p
         engine=engine,
         usd_per_hour=usd_per_hour,
         cold_start_s=COLD_START_S if hardware.cold_start is None else hardware.cold_start,
-        num_gpus=hardware.tensor_parallel,
+        num_gpus=max(1, hardware.num_gpus),
         max_replicas=hardware.max_replicas,
         spot=hardware.market == "spot",
     )

@@ -22,6 +22,9 @@ app = typer.Typer(help="A Ray cluster of one node on this machine.", no_args_is_
 def up(
     cluster: ClusterFile = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="End a running local cluster first.")] = False,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="GPU pools of the cluster file as fake nodes that come and go.")
+    ] = False,
 ) -> None:
     """Start Ray on free ports with a temporary folder of its own; a running one is kept."""
     running = recall(home())
@@ -32,7 +35,8 @@ def up(
         declared = site(None, cluster).cluster
         with Line() as line:
             line.show("starting Ray")
-            running = start(home(), (declared.spec.http if declared else Http()).port)
+            port = (declared.spec.http if declared else Http()).port
+            running = start(home(), port, declared if rehearse else None)
     typer.echo(_describe(running))
 
 

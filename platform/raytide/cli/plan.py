@@ -73,7 +73,7 @@ def describe(step: Plan) -> str:
 def _price(step: Plan) -> str:
     if step.usd_per_hour is None:
         return "price unknown: no declared pool offers this hardware"
-    low, high = (replicas * step.usd_per_hour for replicas in (step.min_replicas, step.max_replicas))
+    low, high = step.usd_per_hour
     return f"${low:.2f}/h to ${high:.2f}/h"
 
 

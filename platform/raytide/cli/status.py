@@ -48,10 +48,12 @@ def delete(
 
 def describe(service: Mapping[str, Any]) -> Iterator[str]:
     """The service for people, a line each for what runs, what arrives, what it costs, and why it is this large."""
-    replicas = ", ".join(f"{count} {state.lower()}" for state, count in sorted(service["replicas"].items())) or "none"
+    replicas = _counted(service["replicas"])
     yield f"\n{service['name']}  {service['state'].lower()}  {service['model']}  revision {service['revision']}"
     yield f"  url       {service['url']}/v1"
     yield f"  replicas  {replicas}; target {service['target_replicas']}"
+    if len(service["variants"]) > 1:
+        yield from (f"    {variant_line(variant)}" for variant in service["variants"])
     if service["message"]:
         yield f"  message   {service['message'].strip().splitlines()[-1]}"
     brain = service["autoscaler"]
@@ -62,6 +64,11 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
     yield f"  attained  {attained(brain['attainment'])}"
     yield f"  spend     {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
     yield from (f"  {decision_line(entry)}" for entry in brain["decisions"][-SHOWN_DECISIONS:])
+
+
+def variant_line(variant: Mapping[str, Any]) -> str:
+    """`vllm-l4-spot  2 running; target 2`."""
+    return f"{variant['name']}  {_counted(variant['replicas'])}; target {variant['target_replicas']}"
 
 
 def attained(attainment: Mapping[str, Any]) -> str:
@@ -77,6 +84,10 @@ def decision_line(entry: Mapping[str, Any]) -> str:
     at = datetime.fromtimestamp(entry["at_s"], UTC).strftime("%H:%M:%S")
     says = "; ".join(reason["says"] for reason in entry["reasons"])
     return f"{at}  {entry['previous']} → {entry['target']}  {entry['rule']}: {says}"
+
+
+def _counted(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state.lower()}" for state, count in sorted(states.items())) or "none"
 
 
 def _traffic(traffic: Mapping[str, Any]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from raytide.core.errors import RaytideError, RunFailed
 from raytide.core.spec import Service
 from raytide.operator.local.ports import is_free
-from raytide.operator.model import resolve
-from raytide.operator.plan.desired import application
+from raytide.operator.model import resolve, resolve_adapter
+from raytide.operator.plan.desired import ServedModel, application
 from raytide.operator.plan.diff import Plan, Verb, plan
 from raytide.operator.plan.price import replica_usd_per_hour
 from raytide.operator.plan.runnable import nowhere, require_runnable
@@ -41,14 +42,24 @@ def desired(service: Service, site: Site) -> dict[str, Any]:
         SpecError: it declares what only the simulator runs.
     """
     require_runnable(service, nowhere(service))
-    usd_per_hour = replica_usd_per_hour(service.spec.hardware[0], site.cluster)
-    if service.spec.budget and usd_per_hour is None:
+    prices = [replica_usd_per_hour(hardware, site.cluster) for hardware in service.spec.hardware]
+    if service.spec.budget and None in prices:
         raise RaytideError(
-            "spec.budget: no declared pool has a price for this hardware: declare one in the cluster file (--cluster)"
+            f"spec.budget: no declared pool has a price for spec.hardware[{prices.index(None)}]: declare one in the "
+            "cluster file (--cluster)"
         )
     journal = site.home / "journal" / f"{service.metadata.name}.jsonl"
-    model = resolve(service.spec.model.source, site)
-    return application(service, model, usd_per_hour=usd_per_hour, journal=str(journal))
+    model = _model(service, site)
+    return application(service, model, prices=prices, journal=str(journal))
+
+
+def _model(service: Service, site: Site) -> ServedModel:
+    """The model with its adapters; an emulated engine loads none, so that any name will do."""
+    declared = service.spec.model
+    if service.spec.engine.kind == "emulated":
+        return ServedModel(path=declared.source, label=declared.source, adapters=declared.adapters)
+    adapters = {name: resolve_adapter(source, site) for name, source in declared.adapters.items()}
+    return replace(resolve(declared.source, site), adapters=adapters)
 
 
 def apply(step: Plan, site: Site, *, watch: Callable[[str], None], timeout_s: float) -> None:

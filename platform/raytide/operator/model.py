@@ -25,6 +25,23 @@ def resolve(source: str, site: Site) -> ServedModel:
     return _folder(source, site)
 
 
+def resolve_adapter(source: str, site: Site) -> str:
+    """The folder, or the Hugging Face id, of a LoRA adapter; sources as those of models.
+
+    Raises:
+        RaytideError: the registry has none, or the folder holds none.
+    """
+    if source.startswith(("registry:", "hf://")):
+        return resolve(source, site).path
+    folder = Path(source).absolute()
+    if site.is_here and not (folder / "adapter_config.json").is_file():
+        raise RaytideError(
+            f"spec.model.adapters: {folder} holds no LoRA adapter (no adapter_config.json): name the folder that PEFT "
+            "wrote, registry:NAME@ALIAS or hf://org/name"
+        )
+    return str(folder)
+
+
 def _folder(source: str, site: Site) -> ServedModel:
     folder = Path(source).absolute()
     if site.is_here and not (folder / "config.json").is_file():

@@ -41,9 +41,9 @@ def _is_ours(app: Mapping[str, Any]) -> bool:
 
 def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
     declared = app["deployed_app_config"]["args"]
-    variant = declared["engine"]["variant"]
-    deployment = app.get("deployments", {}).get(variant, {})
-    states = Counter(replica["state"] for replica in deployment.get("replicas", ()))
+    variants = [_variant(app, one["name"]) for one in declared["variants"]]
+    states = sum((Counter(one["replicas"]) for one in variants), Counter[str]())
+    targets = [one["target_replicas"] for one in variants if one["target_replicas"] is not None]
     return {
         "name": app["name"],
         "state": app["status"],
@@ -51,11 +51,17 @@ def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
         "revision": declared["revision"],
         "model": declared["model_version"],
         "url": url,
-        "variant": variant,
-        "target_replicas": deployment.get("target_num_replicas"),
+        "variants": variants,
+        "target_replicas": sum(targets) if targets else None,
         "replicas": dict(states),
         "autoscaler": _brain(url) if states.get("RUNNING") else {"missing": "no replica runs"},
     }
+
+
+def _variant(app: Mapping[str, Any], name: str) -> dict[str, Any]:
+    deployment = app.get("deployments", {}).get(name, {})
+    states = Counter(replica["state"] for replica in deployment.get("replicas", ()))
+    return {"name": name, "target_replicas": deployment.get("target_num_replicas"), "replicas": dict(states)}
 
 
 def _brain(url: str) -> dict[str, Any]:

@@ -9,30 +9,45 @@ from ray.serve import Application
 
 from raytide.autoscaling.live.brain import Brain
 from raytide.autoscaling.live.follow import BRAIN
-from raytide.services.engines.vllm.replica import VllmReplica
-from raytide.services.settings import RevisionSettings
+from raytide.services.engines.replica import Replica
+from raytide.services.settings import RevisionSettings, VariantSettings
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The variant's replicas, which answer HTTP themselves, bound to the brain that sizes them."""
+    """A deployment of each variant, bound to the brain that sizes them; the first one answers HTTP through Serve."""
     settings = RevisionSettings.model_validate(args)
+    names = tuple(variant.name for variant in settings.variants)
     brain = serve.deployment(Brain, name=BRAIN, ray_actor_options={"num_cpus": 0}).bind(
-        settings.engine.service, (settings.engine.variant,), settings.revision
+        settings.service, names, settings.revision
     )
-    replica = serve.deployment(
-        serve.ingress()(VllmReplica), name=settings.engine.variant, ray_actor_options=_actor_options(settings)
-    )
-    return replica.bind(settings.engine.model_dump(), brain)
+    first, *others = settings.variants
+    beside = [
+        _deployment(variant, Replica).bind(variant.name, variant.engine.model_dump(), brain) for variant in others
+    ]
+    return _deployment(first, serve.ingress()(Replica)).bind(first.name, first.engine.model_dump(), brain, *beside)
 
 
-def _actor_options(settings: RevisionSettings) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "num_cpus": settings.num_cpus,
-        "num_gpus": settings.num_gpus,
-        "runtime_env": {"env_vars": settings.env},
-    }
-    if settings.memory_bytes is not None:
-        options["memory"] = settings.memory_bytes
-    if settings.label_selector:
-        options["label_selector"] = settings.label_selector
-    return options
+def _deployment(variant: VariantSettings, replica: Any) -> Any:
+    return serve.deployment(replica, name=variant.name, **_placement(variant))
+
+
+def _placement(variant: VariantSettings) -> dict[str, Any]:
+    """What a replica reserves, and on which nodes.
+
+    On one node it is the actor that holds everything. On several it is a placement group of one accelerator to a
+    bundle, as vLLM's Ray executor wants it (vllm 0.29, `initialize_ray_cluster`), packed onto as few nodes as possible.
+    """
+    options: dict[str, Any] = {"num_cpus": variant.num_cpus, "runtime_env": {"env_vars": variant.env}}
+    if variant.memory_bytes is not None:
+        options["memory"] = variant.memory_bytes
+    if variant.num_nodes > 1:
+        own = {key: value for key, value in (("CPU", variant.num_cpus), ("memory", variant.memory_bytes)) if value}
+        bundles = [{**own, "GPU": 1}, *({"GPU": 1} for _ in range(variant.num_gpus - 1))]
+        placed: dict[str, Any] = {"placement_group_bundles": bundles, "placement_group_strategy": "PACK"}
+        if variant.label_selector:
+            placed["placement_group_bundle_label_selector"] = [variant.label_selector] * len(bundles)
+        return {"ray_actor_options": options, **placed}
+    options["num_gpus"] = variant.num_gpus
+    if variant.label_selector:
+        options["label_selector"] = variant.label_selector
+    return {"ray_actor_options": options}

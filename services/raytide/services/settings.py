@@ -4,7 +4,7 @@ prices, bounds) travel as `user_config` and `autoscaling_config` instead, so tha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,14 +14,34 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["vllm", "emulated"] = "vllm"
     service: str
     """The model name that clients use."""
-    variant: str
-    """Name of the Serve deployment."""
     model_path: str
     """A folder that every node reads, or a Hugging Face id."""
     args: dict[str, Any] = Field(default_factory=dict)
     """vLLM engine arguments."""
+    adapters: dict[str, str] = Field(default_factory=dict)
+    """Folders of LoRA adapters by the model name that clients use."""
+    speed: dict[str, Any] | None = None
+    """What an emulated engine is as fast as: `raytide.autoscaling.performance.engine.Engine` as plain data."""
+
+
+class VariantSettings(BaseModel):
+    """One variant: its engine, and what a replica of it reserves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """Of the Serve deployment."""
+    engine: EngineSettings
+    num_gpus: int = 0
+    num_nodes: int = 1
+    """Most nodes that a replica may span; its accelerators are reserved one by one where it is more than one."""
+    num_cpus: float = 1.0
+    memory_bytes: int | None = None
+    label_selector: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict)
 
 
 class RevisionSettings(BaseModel):
@@ -33,9 +53,6 @@ class RevisionSettings(BaseModel):
     """Hash of everything below and of the resolved model."""
     model_version: str
     """What the status shows: `chat v3`, or the path."""
-    engine: EngineSettings
-    num_gpus: int = 0
-    num_cpus: float = 1.0
-    memory_bytes: int | None = None
-    label_selector: dict[str, str] = Field(default_factory=dict)
-    env: dict[str, str] = Field(default_factory=dict)
+    service: str
+    """What clients give as `model`."""
+    variants: tuple[VariantSettings, ...] = Field(min_length=1)

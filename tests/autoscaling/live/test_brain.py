@@ -312,3 +312,39 @@ def test_who_waits_for_a_service_that_is_asleep_hastens_the_next_decision(
         assert Routes.from_plain(await brain.routes()).waking
 
     _play(story())
+
+
+def test_a_service_of_which_nothing_is_known_yet_wakes_for_the_first_who_waits(
+    serve: Serve, settings: BrainSettings, terms: Terms
+) -> None:
+    serve.fleet = Fleet(variant="v", target=0)
+    may_sleep = replace(settings, terms=replace(terms, min_replicas=0))
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(may_sleep.to_user_config())
+        await _decisions(serve, 2)
+        assert _target(brain) == 0.0
+        await brain.wake(1)
+        await _until(lambda: _target(brain) == 1.0)
+
+    _play(story())
+
+
+def test_a_service_sleeps_after_a_long_calm_and_wakes_for_who_waits(
+    serve: Serve, settings: BrainSettings, terms: Terms, reports: Any
+) -> None:
+    serve.said = reports(0)
+    may_sleep = replace(settings, terms=replace(terms, min_replicas=0))
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(may_sleep.to_user_config())
+        await _until(lambda: _target(brain) == 0.0)
+        serve.said, serve.fleet = (lambda _: ()), Fleet(variant="v", target=0)
+        await _decisions(serve, 3)
+        assert (_target(brain), Routes.from_plain(await brain.routes()).waking) == (0.0, False)
+        await brain.wake(2)
+        await _until(lambda: _target(brain) == 1.0)
+
+    _play(story())

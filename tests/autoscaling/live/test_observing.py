@@ -132,3 +132,37 @@ def test_the_middle_replica_says_what_one_can_do(
     measured = {"a": faster(0.1), "b": faster(1), "c": faster(9)}
     observer = _heard(*(report_of(replica=name, capacity=measured[name]) for name in names))
     assert observer.capacity(fleet_of(names), 90.0) == measured[middle]
+
+
+def test_a_service_that_is_asleep_is_calm_and_not_silent(fleet_of: FleetOf) -> None:
+    observer, asleep = Observer(), fleet_of("", target=0)
+    demands = [_observe(observer, asleep, now_s=now_s).demand for now_s in (100.0, 105.0, 110.0)]
+    known = [(demand.span_s, demand.num_arrivals) for demand in demands if isinstance(demand, Demand)]
+    assert known == [(0.0, 0), (5.0, 0), (5.0, 0)]
+
+
+def test_while_the_first_replica_is_on_its_way_it_is_still_calm(fleet_of: FleetOf, report_of: ReportOf) -> None:
+    observer = Observer()
+    _observe(observer, fleet_of("", target=0), now_s=100.0)
+    waking = _observe(observer, fleet_of("", target=1, a=101.0), now_s=105.0)
+    assert isinstance(waking.demand, Demand)
+    observer.hear(report_of(110.0, {108: 3}), 110.0)
+    awake = _observe(observer, fleet_of("a"), now_s=111.0).demand
+    assert isinstance(awake, Demand)
+    assert awake.num_arrivals == 3
+
+
+def test_a_service_whose_replicas_are_lost_is_silent_and_not_asleep(fleet_of: FleetOf, report_of: ReportOf) -> None:
+    observer = _heard(report_of(100.0))
+    _observe(observer, fleet_of("a"), now_s=100.0)
+    lost = _observe(observer, fleet_of("", target=1, b=104.0), now_s=105.0)
+    assert lost.demand == Missing(reason="none of 0 ready replicas reported within 15 s")
+
+
+def test_what_a_replica_measured_stays_known_when_none_runs(fleet_of: FleetOf, report_of: ReportOf) -> None:
+    observer = _heard(report_of(100.0))
+    _observe(observer, fleet_of("a"), now_s=100.0)
+    (view,) = _observe(observer, fleet_of("", target=0), now_s=200.0).variants
+    assert view.engine == report_of(100.0).engine
+    (other_life,) = _observe(Observer(observer.engines), fleet_of("", target=0), now_s=300.0).variants
+    assert other_life.engine == view.engine

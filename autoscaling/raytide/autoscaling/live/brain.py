@@ -157,9 +157,16 @@ class Brain:
             self._journal.add(entered(policy, terms, seen, self._decision, begins=before is fresh), before)
         self._num_decisions += 1
         if settings.memory and self._num_decisions % SAVED_EVERY == 0:
-            kept = self._ledger.kept
-            memory = Memory(revision=self._revision, known=self._known, spend=self._ledger.spend, kept=kept)
-            save(memory, settings.memory)
+            save(self._memory(self._known), settings.memory)
+
+    def _memory(self, known: Knowledge) -> Memory:
+        return Memory(
+            revision=self._revision,
+            known=known,
+            spend=self._ledger.spend,
+            kept=self._ledger.kept,
+            engines=self._observer.engines,
+        )
 
     def _remember(self) -> None:
         """Go on from the life before, where there was one."""
@@ -170,6 +177,7 @@ class Brain:
             _log.info("raytide: nothing is remembered: %s", memory.reason)
             return
         self._known, self._ledger = memory.known, Ledger(memory.spend, memory.kept)
+        self._observer.engines = memory.engines
 
     def _num_queued(self, now_s: float) -> int:
         """Requests that the gateway keeps, if it said so lately."""

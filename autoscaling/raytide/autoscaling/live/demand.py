@@ -55,15 +55,20 @@ def _late_first(arrivals: Mapping[int, Arrivals], since_s: int) -> Mapping[int, 
 
 
 def demand_of(
-    unobserved: Unobserved, reports: Sequence[ReplicaReport], objective: Objective, now_s: float
+    unobserved: Unobserved,
+    reports: Sequence[ReplicaReport],
+    objective: Objective,
+    now_s: float,
+    *,
+    is_asleep: bool = False,
 ) -> tuple[Demand, Unobserved]:
     """The demand since the observation before, with these new reports, and what is left for the next one.
 
     Only whole seconds that every replica could report are in it, and none after the newest report: where nobody
-    reports, time stands still and is not calm.
+    reports, time stands still and is not calm. A service that is asleep has nobody to report, and is calm.
     """
     pending = unobserved.with_reports(reports)
-    newest_s = max((report.at_s for report in reports), default=float(pending.since_s))
+    newest_s = max((report.at_s for report in reports), default=now_s if is_asleep else float(pending.since_s))
     until_s = max(pending.since_s, int(min(now_s - REPORTED_AFTER_S, newest_s)))
     seconds = [pending.arrivals.get(second, Arrivals()) for second in range(pending.since_s, until_s)]
     samples = [sample for report in reports for sample in report.finished]

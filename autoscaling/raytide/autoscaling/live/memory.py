@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.live.kept import Kept
 from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.performance.engine import Engine
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.spend import Spend
 
@@ -25,6 +27,8 @@ class Memory:
     known: Knowledge
     spend: Spend
     kept: Kept
+    engines: Mapping[str, Engine] = field(default_factory=dict)
+    """As replicas measured them, by variant: a service that is asleep has none to ask."""
     version: int = VERSION
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raytide.autoscaling.capacity import Capacity
-from raytide.autoscaling.live.demand import Unobserved, demand_of
+from raytide.autoscaling.live.demand import REPORTED_AFTER_S, Unobserved, demand_of
 from raytide.autoscaling.live.fleet import Changes, Fleet, changes
 from raytide.autoscaling.live.inbox import Inbox
 from raytide.autoscaling.live.reports import ReplicaReport
@@ -20,12 +20,19 @@ from raytide.autoscaling.terms import Objective
 
 _FORGOTTEN_AFTER_S = 600.0
 _SILENT = Missing(reason="no ready replica reports")
+_UNMEASURED = Missing(reason="no replica has reported its capacity yet")
 
 
 class Observer:
-    """Remembers where the last observation ended, so that the next one goes on from there."""
+    """Remembers where the last observation ended, so that the next one goes on from there.
 
-    def __init__(self) -> None:
+    `engines` are those that replicas measured in a life before this one, by variant.
+    """
+
+    def __init__(self, engines: Mapping[str, Engine] | None = None) -> None:
+        self.engines: Mapping[str, Engine] = engines or {}
+        """As the latest replica of each variant measured it: known while none runs, so that the next one can be."""
+        self._sleeps = False
         self._inbox = Inbox()
         self._fleets: dict[str, Fleet] = {}
         self._unobserved = Unobserved()
@@ -58,7 +65,8 @@ class Observer:
     def observe(self, fleets: Sequence[Fleet], objective: Objective, now_s: float, stale_after_s: float) -> Observation:
         """The service at `now_s`; replicas that were not heard within `stale_after_s` say nothing."""
         live = self._inbox.latest(now_s - stale_after_s)
-        silent = _silence(fleets, live, stale_after_s)
+        self._sleeps = _sleeps(fleets, sleeps=self._sleeps)
+        silent = None if self._sleeps else _silence(fleets, live, stale_after_s)
         new = () if silent else self._inbox.empty()
         views = tuple(self._view(fleet, live, new, now_s) for fleet in fleets)
         demand = silent or self._demand(new, objective, now_s)
@@ -67,8 +75,10 @@ class Observer:
         return Observation(at_s=now_s, demand=demand, variants=views)
 
     def _demand(self, new: Sequence[ReplicaReport], objective: Objective, now_s: float) -> Demand:
-        before = self._unobserved.resumed(new) if self._is_silent else self._unobserved
-        demand, self._unobserved = demand_of(before, new, objective, now_s)
+        before = self._unobserved
+        if self._is_silent:
+            before = before.resumed(new) if new else Unobserved(since_s=int(now_s - REPORTED_AFTER_S))
+        demand, self._unobserved = demand_of(before, new, objective, now_s, is_asleep=self._sleeps)
         return demand
 
     def _view(
@@ -78,7 +88,17 @@ class Observer:
         self._fleets[fleet.variant] = fleet
         ready = [report for report in live if report.replica in fleet.ready]
         own = [report for report in new if report.variant == fleet.variant]
-        return _view(fleet, happened, ready, own, now_s)
+        if not isinstance(middle := _typical(ready), Missing):
+            self.engines = {**self.engines, fleet.variant: middle.engine}
+        engine = self.engines.get(fleet.variant, _UNMEASURED)
+        return _view(fleet, happened, ready, own, engine, now_s)
+
+
+def _sleeps(fleets: Sequence[Fleet], *, sleeps: bool) -> bool:
+    """Whether nobody serves because nobody is wanted, or the first replica since then is still on its way."""
+    if any(fleet.ready for fleet in fleets):
+        return False
+    return sleeps or not any(fleet.target for fleet in fleets)
 
 
 def _silence(fleets: Sequence[Fleet], live: Sequence[ReplicaReport], stale_after_s: float) -> Missing | None:
@@ -90,7 +110,12 @@ def _silence(fleets: Sequence[Fleet], live: Sequence[ReplicaReport], stale_after
 
 
 def _view(
-    fleet: Fleet, happened: Changes, ready: Sequence[ReplicaReport], new: Sequence[ReplicaReport], now_s: float
+    fleet: Fleet,
+    happened: Changes,
+    ready: Sequence[ReplicaReport],
+    new: Sequence[ReplicaReport],
+    engine: Engine | Missing,
+    now_s: float,
 ) -> VariantView:
     return VariantView(
         name=fleet.variant,
@@ -100,7 +125,7 @@ def _view(
         num_draining=len(fleet.draining),
         gauges=_gauges(ready),
         iterations=_iterations(new) if ready else _SILENT,
-        engine=_engine(ready),
+        engine=engine,
         num_failed_starts=happened.num_failed_starts,
         num_preempted=happened.num_lost,
         became_ready_after_s=happened.became_ready_after_s,
@@ -110,14 +135,9 @@ def _view(
 def _typical(reports: Sequence[ReplicaReport]) -> ReplicaReport | Missing:
     """The middle replica's, so that one slow measurement at a start does not size the service."""
     if not reports:
-        return Missing(reason="no replica has reported its capacity yet")
+        return _UNMEASURED
     ordered = sorted(reports, key=lambda report: report.capacity.peak_output_tokens_per_s)
     return ordered[(len(ordered) - 1) // 2]
-
-
-def _engine(ready: Sequence[ReplicaReport]) -> Engine | Missing:
-    middle = _typical(ready)
-    return middle if isinstance(middle, Missing) else middle.engine
 
 
 def _gauges(ready: Sequence[ReplicaReport]) -> Gauges | Missing:

@@ -10,10 +10,10 @@ from raytide.autoscaling.policy.within import Bounded, paid_usd_per_hour, prices
 from raytide.autoscaling.terms import Terms
 
 
-def held(views: Sequence[VariantView], terms: Terms) -> Bounded:
-    """The targets as they are, within all bounds, and the reasons of those that bind."""
+def held(views: Sequence[VariantView], terms: Terms, num_queued: int = 0) -> Bounded:
+    """The targets as they are, one at least where anyone waits, within all bounds, and the reasons that bind."""
     targets = {view.name: view.target for view in views}
-    missing = terms.min_replicas - sum(targets.values())
+    missing = max(terms.min_replicas, min(1, num_queued)) - sum(targets.values())
     for view in views:
         quota = terms.variant(view.name).max_replicas
         more = max(0, missing if quota is None else min(missing, quota - view.target))

@@ -73,7 +73,7 @@ def _held(observation: Observation, terms: Terms, known: Knowledge, now_s: float
     """Every target as it is, within the bounds."""
     num_missing = known.num_missing + 1
     reason = Reason(rule=Rule.HELD, says=f"held: {why}", facts={"in_a_row": num_missing})
-    targets, binding = held(observation.variants, terms)
+    targets, binding = held(observation.variants, terms, observation.num_queued)
     admitted = still_served(terms, known, reason)
     known = replace(known, num_missing=num_missing)
     return _decision(observation, targets, (reason, *binding), admitted, known, now_s)

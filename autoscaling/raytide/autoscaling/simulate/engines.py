@@ -28,6 +28,8 @@ def engine_of(service: Service, hardware: Hardware, catalog: Catalog) -> Engine 
         return shape
     if hardware.accelerator == "CPU":
         return Missing(reason="the catalog knows accelerators, and this is a CPU")
+    if hardware.pipeline_parallel > 1:
+        return Missing(reason="the catalog knows no engine of several pipeline stages")
     accelerator = catalog.accelerator(hardware.accelerator)
     precision = precision_of(service)
     context_tokens = int(args.get("max_model_len", 1))

@@ -33,9 +33,10 @@ def terms_of(service: Service, catalog: Catalog, mark: Marks | None = None) -> T
 
 
 def variant_name(hardware: Hardware) -> str:
-    """`2xH100`, `1xL4-spot`: unique among the entries of a service."""
+    """`2xH100`, `1xL4-spot`, `2x8xH100` of two stages: unique among the entries of a service."""
+    stages = f"{hardware.pipeline_parallel}x" if hardware.pipeline_parallel > 1 else ""
     market = f"-{hardware.market}" if hardware.market else ""
-    return f"{hardware.tensor_parallel}x{hardware.accelerator}{market}"
+    return f"{stages}{hardware.tensor_parallel}x{hardware.accelerator}{market}"
 
 
 def _entry(service: Service, index: int, catalog: Catalog, mark: Marks) -> Variant | Finding:
@@ -58,7 +59,7 @@ def _usd_per_hour(hardware: Hardware, catalog: Catalog) -> float | Missing:
     if hardware.price is not None:
         return hardware.price
     listed = catalog.price(hardware.accelerator, hardware.market or "on-demand")
-    return listed if isinstance(listed, Missing) else listed.usd_per_hour * hardware.tensor_parallel
+    return listed if isinstance(listed, Missing) else listed.usd_per_hour * max(1, hardware.num_gpus)
 
 
 def _over_budget(service: Service, variants: tuple[Variant, ...], mark: Marks) -> list[Finding]:

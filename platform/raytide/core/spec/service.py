@@ -19,14 +19,18 @@ class Model(Strict):
         examples=["registry:chat@production", "hf://org/name", "models/chat"],
     )
     """`registry:NAME@ALIAS_OR_VERSION`, `hf://org/name`, or a folder with a Hugging Face model."""
+    adapters: dict[Name, str] = Field(default_factory=dict)
+    """LoRA adapters of the model by the name that clients give as `model`; sources as that of the model."""
 
 
 class Engine(Strict):
     """The program that runs the model, with its own arguments passed through."""
 
-    kind: Literal["vllm"] = "vllm"
+    kind: Literal["vllm", "emulated"] = "vllm"
+    """`emulated` answers at the speed of the hardware's `performance` and computes nothing: for rehearsals without
+    accelerators."""
     args: dict[str, Any] = Field(default_factory=dict)
-    """vLLM engine arguments with underscores, as `max_model_len: 4096`."""
+    """vLLM engine arguments with underscores, as `max_model_len: 4096`; an emulated engine takes its limits here."""
 
 
 def _above_zero(value: float) -> float:
@@ -66,7 +70,9 @@ class Hardware(Strict):
 
     accelerator: Accelerator
     tensor_parallel: int = Field(default=1, ge=1)
-    """Accelerators that one replica spans."""
+    """Accelerators of one node that a replica spans."""
+    pipeline_parallel: int = Field(default=1, ge=1)
+    """Such groups that a replica spans, on as many nodes as it takes."""
     cpus: float = Field(default=1.0, gt=0)
     """CPUs that Ray reserves for a replica."""
     memory: Bytes | None = None
@@ -80,7 +86,13 @@ class Hardware(Strict):
     max_replicas: int | None = Field(default=None, ge=1)
     """Most replicas on this hardware, as a quota allows; only `scaling.max_replicas` bounds them where unset."""
     performance: Performance | None = None
-    """For `raytide simulate` and `whatif`; a running replica measures itself."""
+    """For `raytide simulate` and `whatif`, and for the choice between variants that have not run yet; a running replica
+    measures itself."""
+
+    @property
+    def num_gpus(self) -> int:
+        """Accelerators of one replica; none on a CPU."""
+        return 0 if self.accelerator == "CPU" else self.tensor_parallel * self.pipeline_parallel
 
 
 class Quantiles(Strict):
@@ -148,7 +160,7 @@ class Scaling(Strict):
     """Bounds of the number of replicas, and how the autoscaler watches."""
 
     min_replicas: int = Field(default=1, ge=0)
-    """0 lets an idle service stop; `raytide apply` takes 1 or more in this version."""
+    """0 lets an idle service stop; the first request wakes it, and waits for that."""
     max_replicas: int = Field(default=1, ge=1)
     interval: Annotated[Seconds, _AboveZero] = 5.0
     """Time between two decisions."""
@@ -173,7 +185,7 @@ class ServiceSpec(Strict):
     route: str = Field(default="/", pattern=r"^/[\w/-]*$")
     """Where Serve's HTTP port answers for this service: `<route>/v1/...`; unique on a cluster."""
     hardware: tuple[Hardware, ...] = Field(min_length=1)
-    """Alternatives, one variant each; `raytide simulate` and `whatif` mix them, `apply` takes one in this version."""
+    """Alternatives, one variant each, which the autoscaler mixes; the first one is what a new service starts on."""
     objectives: Objectives
     budget: Budget | None = None
     traffic: Traffic | None = None
@@ -181,9 +193,11 @@ class ServiceSpec(Strict):
 
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:
-        variants = {(way.accelerator, way.tensor_parallel, way.market) for way in self.hardware}
+        variants = {(way.accelerator, way.tensor_parallel, way.pipeline_parallel, way.market) for way in self.hardware}
         if len(variants) < len(self.hardware):
-            raise ValueError("hardware entries that differ in accelerator, tensor_parallel or market")
+            raise ValueError(
+                "hardware entries that differ in accelerator, tensor_parallel, pipeline_parallel or market"
+            )
         return self
 
     @model_validator(mode="after")

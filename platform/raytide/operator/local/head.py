@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,8 @@ from pathlib import Path
 import httpx
 
 from raytide.core.errors import RaytideError
+from raytide.core.spec.cluster import Cluster
+from raytide.operator.local.pools import ENVIRONMENT, HEAD_ENVIRONMENT, autoscaling_config
 from raytide.operator.local.ports import LOOPBACK, free_ports, preferred
 from raytide.operator.local.record import MARKER, LocalCluster, remember
 
@@ -24,9 +28,14 @@ OBJECT_STORE_BYTES = 512 * 2**20
 MIN_CPUS = 4
 """Ray's CPUs are bookkeeping: two training workers, or two replicas and a job, must fit on a laptop with two cores."""
 
+IDLE_NODE_S = 10.0
+"""After which a rehearsed node without work is removed."""
 
-def start(home: Path, http_port: int) -> LocalCluster:
+
+def start(home: Path, http_port: int, rehearsed: Cluster | None = None) -> LocalCluster:
     """A running head node, remembered in `home` before its first process starts, so that it can always be ended.
+
+    With a cluster to rehearse, its pools are nodes of this machine that come and go with what is asked of them.
 
     Raises:
         RaytideError: Ray did not come up; the log's place is named.
@@ -39,9 +48,12 @@ def start(home: Path, http_port: int) -> LocalCluster:
     )
     remember(home, cluster)
     log = home / "ray.log"
+    env, command = environment(home, cluster), _command(cluster)
+    if rehearsed is not None:
+        env, command = {**env, **ENVIRONMENT, **HEAD_ENVIRONMENT}, [*command, *_rehearsing(rehearsed, cluster)]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(  # noqa: S603 (our own command line)
-            _command(cluster), env=environment(home, cluster), stdout=output, stderr=output, start_new_session=True
+            command, env=env, stdout=output, stderr=output, start_new_session=True
         )
     _wait(cluster, process, log)
     return cluster
@@ -69,7 +81,7 @@ def _command(cluster: LocalCluster) -> list[str]:
         "--dashboard-host": LOOPBACK,
         "--dashboard-port": cluster.dashboard.rsplit(":", 1)[1],
         "--temp-dir": cluster.temp_dir,
-        "--num-cpus": str(max(MIN_CPUS, os.cpu_count() or 1)),
+        "--num-cpus": str(_num_cpus()),
         "--object-store-memory": str(OBJECT_STORE_BYTES),
         "--ray-client-server-port": client,
         "--metrics-export-port": metrics,
@@ -81,6 +93,27 @@ def _command(cluster: LocalCluster) -> list[str]:
     }
     ray = str(Path(sys.executable).parent / "ray")
     return [ray, "start", "--head", "--block", *(f"{name}={value}" for name, value in options.items())]
+
+
+def _rehearsing(rehearsed: Cluster, cluster: LocalCluster) -> list[str]:
+    """Options after which the head's address is one that nodes of its own can reach: the last of each name counts."""
+    host, port = _own_address(), free_ports(1)[0]
+    config = autoscaling_config(rehearsed, f"{host}:{port}", head_cpus=_num_cpus(), idle_s=IDLE_NODE_S)
+    file = Path(cluster.temp_dir) / "pools.json"  # JSON is YAML
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return [f"--node-ip-address={host}", f"--port={port}", "--num-gpus=0", f"--autoscaling-config={file}"]
+
+
+def _own_address() -> str:
+    """An address of this host beside the loopback's; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # a documentation address: any route will do
+        address: str = probe.getsockname()[0]
+    return address
+
+
+def _num_cpus() -> int:
+    return max(MIN_CPUS, os.cpu_count() or 1)
 
 
 def _wait(cluster: LocalCluster, process: subprocess.Popen[bytes], log: Path) -> None:

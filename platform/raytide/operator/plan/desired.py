@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from raytide.autoscaling.codec import plain
 from raytide.autoscaling.declared import MAX_NUM_SEQS, measured_engine, terms_of, variant_of
 from raytide.autoscaling.live.follow import BRAIN
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.performance.engine import Engine
+from raytide.autoscaling.simulate.engines import engine_of
 from raytide.autoscaling.terms import Terms
+from raytide.core import catalog
 from raytide.core.spec.service import Hardware, Service, ServiceSpec
-from raytide.services.settings import EngineSettings, RevisionSettings
+from raytide.services.settings import EngineSettings, RevisionSettings, VariantSettings
 
 IMPORT_PATH = "raytide.services.app:build"
 POLICY = "raytide.autoscaling.live.follow:follow"
@@ -37,70 +42,113 @@ class ServedModel:
     path: str
     label: str
     """`chat v3` or the path: what the status shows."""
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Folders of LoRA adapters by name."""
 
 
 def application(
-    service: Service, model: ServedModel, *, usd_per_hour: float | None, journal: str | None
+    service: Service, model: ServedModel, *, prices: Sequence[float | None], journal: str | None
 ) -> dict[str, Any]:
-    """The entry under `applications:` of a Serve config."""
-    spec, name = service.spec, service.metadata.name
-    variant = variant_name(spec.hardware[0])
+    """The entry under `applications:` of a Serve config; `prices` are of one replica of each hardware entry."""
+    spec = service.spec
     return {
-        "name": name,
+        "name": service.metadata.name,
         "route_prefix": spec.route,
         "import_path": IMPORT_PATH,
-        "args": _revision(name, variant, spec, model),
+        "args": _revision(service, model),
         "autoscaling_policy": {
             "policy_function": POLICY,
             "policy_kwargs": {},
         },
-        "deployments": [_replicas(variant, spec), _brain(service, usd_per_hour, journal)],
+        "deployments": [
+            *(_replicas(spec, index) for index in range(len(spec.hardware))),
+            _brain(service, model, prices, journal),
+        ],
     }
 
 
-def variant_name(hardware: Hardware) -> str:
+def variant_name(spec: ServiceSpec, hardware: Hardware) -> str:
     """`vllm-h100x2-spot`: the deployment's name on the dashboard."""
     parallel = f"x{hardware.tensor_parallel}" if hardware.tensor_parallel > 1 else ""
+    stages = f"-pp{hardware.pipeline_parallel}" if hardware.pipeline_parallel > 1 else ""
     market = f"-{hardware.market}" if hardware.market else ""
-    return f"vllm-{hardware.accelerator.lower()}{parallel}{market}"
+    return f"{spec.engine.kind}-{hardware.accelerator.lower()}{parallel}{stages}{market}"
 
 
-def terms(service: Service, usd_per_hour: float | None) -> Terms:
-    """The autoscaler's view of a service; what a replica can do, it measures itself where the file does not say."""
-    hardware, args = service.spec.hardware[0], service.spec.engine.args
-    known, price = hardware.performance, usd_per_hour
-    variant = variant_of(
-        hardware,
-        name=variant_name(hardware),
-        engine=Missing(reason="no replica has measured itself yet") if known is None else measured_engine(known, args),
-        usd_per_hour=Missing(reason="no price is declared") if price is None else price,
+def terms(service: Service, model: ServedModel, prices: Sequence[float | None]) -> Terms:
+    """The autoscaler's view of a service, with what is known of each engine until a replica has measured itself."""
+    variants = (
+        variant_of(
+            hardware,
+            name=variant_name(service.spec, hardware),
+            engine=_engine(service, hardware, model),
+            usd_per_hour=Missing(reason="no price is declared") if price is None else price,
+        )
+        for hardware, price in zip(service.spec.hardware, prices, strict=True)
     )
-    return terms_of(service, (variant,))
+    return terms_of(service, tuple(variants))
 
 
-def _most_replicas(spec: ServiceSpec) -> int:
-    quota = spec.hardware[0].max_replicas
-    return min(spec.scaling.max_replicas, quota or spec.scaling.max_replicas)
+def _engine(service: Service, hardware: Hardware, model: ServedModel) -> Engine | Missing:
+    """As the file states it, else as the catalog expects it of this model, else missing until a replica has run."""
+    if hardware.performance is not None:
+        return measured_engine(hardware.performance, service.spec.engine.args)
+    if hardware.accelerator == "CPU":
+        return Missing(reason="no replica has measured itself yet")
+    source = model.label if model.label.startswith("hf://") else model.path
+    resolved = service.spec.model_copy(update={"model": service.spec.model.model_copy(update={"source": source})})
+    try:
+        known = engine_of(service.model_copy(update={"spec": resolved}), hardware, catalog.load())
+    except catalog.CatalogError as error:
+        return Missing(reason=str(error))
+    return Missing(reason=known.reason) if isinstance(known, catalog.Missing) else known
 
 
-def _revision(name: str, variant: str, spec: ServiceSpec, model: ServedModel) -> dict[str, Any]:
-    hardware = spec.hardware[0]
-    on_cpu = hardware.accelerator == "CPU"
+def _revision(service: Service, model: ServedModel) -> dict[str, Any]:
     settings = RevisionSettings(
         revision="",
         model_version=model.label,
-        engine=EngineSettings(service=name, variant=variant, model_path=model.path, args=_engine_args(spec)),
-        num_gpus=0 if on_cpu else hardware.tensor_parallel,
-        num_cpus=hardware.cpus,
-        memory_bytes=hardware.memory,
-        label_selector=_labels(hardware),
-        env=_cpu_env(hardware) if on_cpu else {},
-    ).model_dump()
+        service=service.metadata.name,
+        variants=tuple(_variant(service, hardware, model) for hardware in service.spec.hardware),
+    ).model_dump(mode="json")
     return settings | {"revision": _hash(settings)}
 
 
-def _engine_args(spec: ServiceSpec) -> dict[str, Any]:
-    hardware = spec.hardware[0]
+def _variant(service: Service, hardware: Hardware, model: ServedModel) -> VariantSettings:
+    spec = service.spec
+    return VariantSettings(
+        name=variant_name(spec, hardware),
+        engine=EngineSettings(
+            kind=spec.engine.kind,
+            service=service.metadata.name,
+            model_path=model.path,
+            args=_engine_args(spec, hardware),
+            adapters=dict(model.adapters),
+            speed=_speed(spec, hardware),
+        ),
+        num_gpus=hardware.num_gpus,
+        num_nodes=hardware.pipeline_parallel,
+        num_cpus=hardware.cpus,
+        memory_bytes=hardware.memory,
+        label_selector=_labels(hardware),
+        env=_cpu_env(hardware) if (hardware.accelerator, spec.engine.kind) == ("CPU", "vllm") else {},
+    )
+
+
+def _speed(spec: ServiceSpec, hardware: Hardware) -> dict[str, Any] | None:
+    if spec.engine.kind != "emulated" or hardware.performance is None:
+        return None
+    speed: dict[str, Any] = plain(measured_engine(hardware.performance, spec.engine.args))
+    return speed
+
+
+def _engine_args(spec: ServiceSpec, hardware: Hardware) -> dict[str, Any]:
+    if spec.engine.kind == "emulated":
+        return spec.engine.args
+    if hardware.pipeline_parallel > 1:
+        # Workers in the bundles of the replica's placement group, one accelerator each, on whichever nodes they are.
+        parallel = {"tensor_parallel_size": hardware.tensor_parallel, "distributed_executor_backend": "ray"}
+        return {**parallel, "pipeline_parallel_size": hardware.pipeline_parallel, **spec.engine.args}
     if hardware.tensor_parallel > 1:
         return {"tensor_parallel_size": hardware.tensor_parallel, **spec.engine.args}
     if hardware.accelerator == "CPU":
@@ -127,22 +175,37 @@ def _cpu_env(hardware: Hardware) -> dict[str, str]:
     }
 
 
-def _replicas(variant: str, spec: ServiceSpec) -> dict[str, Any]:
+def _replicas(spec: ServiceSpec, index: int) -> dict[str, Any]:
+    hardware = spec.hardware[index]
     max_num_seqs = int(spec.engine.args.get("max_num_seqs", MAX_NUM_SEQS))
     return {
-        "name": variant,
+        "name": variant_name(spec, hardware),
         "max_ongoing_requests": max_num_seqs * ONGOING_PER_SEQUENCE,
         "max_queued_requests": QUEUED_REQUESTS,
         "graceful_shutdown_timeout_s": DRAIN_S,
         "graceful_shutdown_wait_loop_s": DRAIN_STEP_S,
-        "autoscaling_config": _autoscaling(spec.scaling.min_replicas, _most_replicas(spec)),
+        "autoscaling_config": _size(spec, index),
     }
 
 
-def _brain(service: Service, usd_per_hour: float | None, journal: str | None) -> dict[str, Any]:
+def _size(spec: ServiceSpec, index: int) -> dict[str, Any]:
+    """Bounds of one variant. With others beside it, it may stop: the policy keeps the minimum of all together."""
+    scaling, quota = spec.scaling, spec.hardware[index].max_replicas
+    most = min(scaling.max_replicas, quota or scaling.max_replicas)
+    if len(spec.hardware) == 1:
+        return _autoscaling(scaling.min_replicas, most)
+    first = scaling.min_replicas - sum(_quota(spec, before) for before in range(index))
+    return {**_autoscaling(0, most), "initial_replicas": max(0, min(first, most))}
+
+
+def _quota(spec: ServiceSpec, index: int) -> int:
+    return spec.hardware[index].max_replicas or spec.scaling.max_replicas
+
+
+def _brain(service: Service, model: ServedModel, prices: Sequence[float | None], journal: str | None) -> dict[str, Any]:
     scaling = service.spec.scaling
     settings = BrainSettings(
-        terms=terms(service, usd_per_hour),
+        terms=terms(service, model, prices),
         interval_s=scaling.interval,
         scale_down_after_s=scaling.scale_down_after,
         stale_after_s=scaling.stale_after,

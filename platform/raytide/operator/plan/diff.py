@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from raytide.autoscaling.live.follow import BRAIN
+from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.terms import Terms
 
 _IN_PLACE: Final = ("deployments.", "route_prefix")
 """Where a change leaves the code version that Serve compares alone (ray 2.60, `get_app_code_version`)."""
@@ -45,23 +50,22 @@ class Plan:
     desired: Mapping[str, Any]
     min_replicas: int
     max_replicas: int
-    usd_per_hour: float | None
-    """Price of one replica; None where no declared pool fits."""
+    usd_per_hour: tuple[float, float] | None
+    """What the fewest and the most replicas cost together; None where no declared pool fits one of the variants."""
 
 
 def plan(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> Plan:
     """The step from `live`, the application's config as Serve knows it (None where absent), to `desired`."""
-    replicas, brain = desired["deployments"]
-    price = brain["user_config"]["terms"]["variants"][0]["usd_per_hour"]
+    terms = _terms(desired)
     changes = () if live is None else tuple(differences(desired, live))
     return Plan(
         service=desired["name"],
         verb=_verb(live, changes),
         changes=changes,
         desired=desired,
-        min_replicas=replicas["autoscaling_config"]["min_replicas"],
-        max_replicas=replicas["autoscaling_config"]["max_replicas"],
-        usd_per_hour=None if isinstance(price, Mapping) else price,  # a mapping says why it is missing
+        min_replicas=terms.min_replicas,
+        max_replicas=min(terms.max_replicas, sum(_quotas(terms))),
+        usd_per_hour=_usd_per_hour(terms),
     )
 
 
@@ -71,11 +75,41 @@ def differences(desired: Any, live: Any, path: str = "") -> Iterator[Change]:
         for key in sorted(set(desired) | (set(live) if path.startswith("args") else set())):
             yield from differences(desired.get(key), live.get(key), f"{path}.{key}" if path else key)
     elif _named(desired) and _named(live):
-        by_name = {entry["name"]: entry for entry in live}
-        for entry in desired:
-            yield from differences(entry, by_name.get(entry["name"]), f"{path}.{entry['name']}")
+        wanted, found = ({entry["name"]: entry for entry in entries} for entries in (desired, live))
+        for name in (*wanted, *(set(found) - set(wanted) if path.startswith("args") else ())):
+            yield from differences(wanted.get(name), found.get(name), f"{path}.{name}")
     elif desired != live:
         yield Change(path=path, live=live, desired=desired)
+
+
+def _terms(desired: Mapping[str, Any]) -> Terms:
+    brain = next(entry for entry in desired["deployments"] if entry["name"] == BRAIN)
+    return BrainSettings.from_user_config(brain["user_config"]).terms
+
+
+def _quotas(terms: Terms) -> list[int]:
+    return [terms.max_replicas if one.max_replicas is None else one.max_replicas for one in terms.variants]
+
+
+def _usd_per_hour(terms: Terms) -> tuple[float, float] | None:
+    """Of the cheapest way to run the fewest replicas, and of the dearest to run the most, within the budget."""
+    prices = [variant.usd_per_hour for variant in terms.variants]
+    known = [price for price in prices if not isinstance(price, Missing)]
+    if len(known) < len(prices):
+        return None
+    offers = sorted(zip(known, _quotas(terms), strict=True))
+    most = _filled(reversed(offers), terms.max_replicas)
+    budget = most if terms.max_usd_per_hour is None else terms.max_usd_per_hour
+    return _filled(offers, terms.min_replicas), min(most, budget)
+
+
+def _filled(offers: Iterable[tuple[float, int]], num: int) -> float:
+    """The price of so many replicas, from these offers in their order as far as each goes."""
+    usd = 0.0
+    for price, quota in offers:
+        taken = min(num, quota)
+        usd, num = usd + taken * price, num - taken
+    return usd
 
 
 def _named(value: Any) -> bool:

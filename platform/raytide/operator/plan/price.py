@@ -7,11 +7,12 @@ from raytide.core.spec.service import Hardware
 
 
 def replica_usd_per_hour(hardware: Hardware, cluster: Cluster | None) -> float | None:
-    """Its own price, else the cheapest pool's for the share of a node that a replica takes; None where no pool fits."""
+    """Its own price, else the cheapest pool's for the share of its nodes that a replica takes; None where none fits."""
     if hardware.price is not None:
         return hardware.price
     pools = cluster.spec.pools if cluster else ()
-    return min((_share(hardware, pool) * pool.price for pool in pools if _fits(hardware, pool)), default=None)
+    prices = (_share(hardware, pool) * pool.price for pool in pools if _fits(hardware, pool))
+    return min((price * hardware.pipeline_parallel for price in prices), default=None)
 
 
 def _fits(hardware: Hardware, pool: Pool) -> bool:
@@ -23,7 +24,7 @@ def _fits(hardware: Hardware, pool: Pool) -> bool:
 
 
 def _share(hardware: Hardware, pool: Pool) -> float:
-    """The part of a node that a replica takes: of its accelerators where it has some, of its CPUs otherwise."""
+    """The part of a node that a stage of a replica takes: of its accelerators where it has some, else of its CPUs."""
     if pool.gpus_per_node:
         return hardware.tensor_parallel / pool.gpus_per_node
     return hardware.cpus / pool.cpus_per_node

@@ -13,7 +13,7 @@ def require_runnable(service: Service, mark: Callable[[KeyPath], Mark]) -> None:
     """Returns where `apply` can run the service; `mark` is where a key of it stands.
 
     Raises:
-        SpecError: several hardware entries, a minimum of no replicas, or traffic classes.
+        SpecError: an emulated engine of unknown speed, or traffic classes.
     """
     findings = tuple(mark(path).finding(problem, path) for path, problem in _beyond(service))
     if findings:
@@ -26,19 +26,13 @@ def nowhere(service: Service) -> Callable[[KeyPath], Mark]:
 
 
 def _beyond(service: Service) -> Iterator[tuple[KeyPath, str]]:
-    num_entries = len(service.spec.hardware)
-    if num_entries > 1:
-        yield (
-            ("spec", "hardware"),
-            f"{num_entries} hardware entries, and apply runs exactly one in this version: keep one of them, or let "
-            "`raytide simulate` and `whatif` mix them",
-        )
-    if service.spec.scaling.min_replicas == 0:
-        yield (
-            ("spec", "scaling", "min_replicas"),
-            "0, and apply keeps at least one replica in this version: write 1 or more, or let `raytide simulate` and "
-            "`whatif` stop the last one",
-        )
+    for index, hardware in enumerate(service.spec.hardware):
+        if service.spec.engine.kind == "emulated" and hardware.performance is None:
+            yield (
+                ("spec", "hardware", index),
+                "nothing that an emulated engine could be as fast as: add "
+                "`performance: {iteration: …, kv_capacity_tokens: …}`",
+            )
     if service.spec.traffic is not None:
         yield (
             ("spec", "traffic"),

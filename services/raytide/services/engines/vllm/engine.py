@@ -13,10 +13,13 @@ from typing import Any
 import psutil
 from starlette.types import ASGIApp
 
+from raytide.autoscaling.performance.measured import engine_from_capacity
 from raytide.core.errors import RaytideError
+from raytide.services.engines.engine import Measured
 from raytide.services.engines.memory import require_host_memory
 from raytide.services.engines.meter import ReplicaMeter
-from raytide.services.engines.warmup import EngineShape
+from raytide.services.engines.probe import Probe
+from raytide.services.engines.warmup import EngineShape, warm_up
 from raytide.services.settings import EngineSettings
 
 
@@ -58,6 +61,16 @@ class VllmEngine:
         app.state.server = argparse.Namespace(should_exit=False)
         return app
 
+    async def measure(self, routes: ASGIApp) -> Measured:
+        """The throughput of this replica as its clients will see it; warm afterwards."""
+        probe, shape = Probe(routes, self._args.served_model_name[0]), self.shape
+        await probe.first_turns()
+        capacity = await warm_up(probe.generate, shape)
+        speed = engine_from_capacity(
+            capacity, shape.kv_capacity_tokens, chunk_tokens=shape.chunk_tokens, max_num_seqs=shape.max_num_seqs
+        )
+        return Measured(capacity=capacity, speed=speed)
+
     async def check_health(self) -> None:
         """Raises where the engine has died."""
         await self._client.check_health()
@@ -96,6 +109,7 @@ def server_args(settings: EngineSettings) -> argparse.Namespace:
         RaytideError: an argument that vLLM does not know.
     """
     from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.entrypoints.openai.models.protocol import LoRAModulePath
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     args: argparse.Namespace = make_arg_parser(FlexibleArgumentParser()).parse_args([])
@@ -104,6 +118,9 @@ def server_args(settings: EngineSettings) -> argparse.Namespace:
         setattr(args, name, value)
     args.model = settings.model_path
     args.served_model_name = [settings.service]
+    if settings.adapters:
+        args.enable_lora = True
+        args.lora_modules = [LoRAModulePath(name=name, path=path) for name, path in settings.adapters.items()]
     return args
 
 

@@ -1,4 +1,4 @@
-"""One replica of a variant: a vLLM engine that answers HTTP itself and tells the brain what it sees.
+"""One replica of a variant: an engine that answers HTTP itself and tells the brain what it sees.
 
 Its routes listen on a port of their own, which the brain passes on to the gateway, so that a streamed token crosses no
 actor of Ray. What comes through Serve's proxy is answered as well.
@@ -17,14 +17,11 @@ from ray import serve
 from starlette.types import ASGIApp
 
 from raytide.autoscaling.live.reports import ReplicaReport
-from raytide.autoscaling.performance.measured import engine_from_capacity
 from raytide.services.engines.edge import Edge
+from raytide.services.engines.engine import start
 from raytide.services.engines.listener import Listener
 from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.engines.outbox import Outbox
-from raytide.services.engines.probe import Probe
-from raytide.services.engines.vllm.engine import VllmEngine, start
-from raytide.services.engines.warmup import warm_up
 from raytide.services.settings import EngineSettings
 
 REPORT_INTERVAL_S = 1.0
@@ -36,37 +33,32 @@ STATUS_TIMEOUT_S = 5.0
 _log = logging.getLogger("ray.serve")
 
 
-class VllmReplica:
-    """Serve counts it as ready once the constructor returns: after the engine is loaded, warm and measured."""
+class Replica:
+    """Serve counts it as ready once the constructor returns: after the engine is loaded, warm and measured.
+
+    The handles `beside` the brain's are those of other variants, which Serve only deploys where something is bound to
+    them.
+    """
 
     # Serve awaits a constructor that is a coroutine; Python's own rule that it returns None is what mypy misses here.
-    async def __init__(self, settings: dict[str, Any], brain: Any) -> None:  # type: ignore[misc]
+    async def __init__(self, variant: str, settings: dict[str, Any], brain: Any, *_beside: Any) -> None:  # type: ignore[misc]
         parsed = EngineSettings.model_validate(settings)
         self._brain = brain
         self._outbox = Outbox(brain.report.remote)
         self._meter = ReplicaMeter(
-            replica=serve.get_replica_context().replica_id.unique_id, variant=parsed.variant, started_s=time.time()
+            replica=serve.get_replica_context().replica_id.unique_id, variant=variant, started_s=time.time()
         )
-        self._engine: VllmEngine = start(parsed, self._meter)
-        self._routes = await self._engine.routes()
-        probe = Probe(self._routes, parsed.service)
-        await probe.first_turns()
-        shape = self._engine.shape
-        self._capacity = await warm_up(probe.generate, shape)
-        self._measured = engine_from_capacity(
-            self._capacity,
-            shape.kv_capacity_tokens,
-            chunk_tokens=shape.chunk_tokens,
-            max_num_seqs=shape.max_num_seqs,
-        )
+        self._engine = start(parsed, self._meter)
+        routes = await self._engine.routes()
+        self._measured = await self._engine.measure(routes)
         self._meter.reset(time.time())
-        self._edge = Edge(self._routes, self._meter, self._brain_status)
+        self._edge = Edge(routes, self._meter, self._brain_status)
         self._listener = Listener(self._edge, ray.util.get_node_ip_address())
         self._listener.start()
         self._is_draining = False
         self._soon = asyncio.Event()
         self._reporting = asyncio.get_running_loop().create_task(self._report_forever())
-        _log.info("raytide: warm, measured capacity %s", self._capacity.to_json())
+        _log.info("raytide: warm, measured capacity %s", self._measured.capacity.to_json())
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """What Serve routes HTTP to, once the constructor has returned."""
@@ -108,7 +100,7 @@ class VllmReplica:
             time.time(),
             address=self._listener.address,
             is_draining=self._is_draining,
-            capacity=self._capacity,
-            engine=self._measured,
+            capacity=self._measured.capacity,
+            engine=self._measured.speed,
             waiting_prompt_tokens=self._engine.waiting_prompt_tokens,
         )

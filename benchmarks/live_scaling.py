@@ -1,0 +1,314 @@
+"""A trace against an emulated service on rehearsed pools, live: attainment, replicas, nodes and cost, also simulated.
+
+    python benchmarks/live_scaling.py ../shared/data/traces/azure_2023_conv.csv
+
+An hour of the trace is told in ten minutes, and every twelfth of its requests is asked, so that two cores emulate it.
+Everything else is real: Ray Serve, Ray's cluster autoscaler, the brain and its follower, HTTP streams. The simulator
+then plays the same requests against the same policy, with the lead times that were measured live.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from raytide.autoscaling.journal import replay
+from raytide.autoscaling.live.follow import BRAIN
+from raytide.autoscaling.live.routes import Routes, Upstream
+from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.simulate.conditions import Conditions
+from raytide.autoscaling.simulate.run import play
+from raytide.autoscaling.simulate.score import score
+from raytide.autoscaling.simulate.traces.read import read_trace
+from raytide.autoscaling.simulate.traces.trace import Trace
+from raytide.autoscaling.terms import Objective, Terms
+from raytide.core.spec import Cluster, Service, read_as
+from raytide.operator import apply as operator
+from raytide.operator.local.end import end
+from raytide.operator.local.head import start
+from raytide.operator.local.record import LocalCluster
+from raytide.operator.site import site
+
+HERE = Path(__file__).parent
+CLUSTER, SERVICE = HERE / "rehearsal_cluster.yaml", HERE / "rehearsal_service.yaml"
+TRIES = 3
+SHOWN_EVERY_S = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request as its client saw it."""
+
+    at_s: float
+    ttft_s: float | None
+    tpot_s: float
+    num_tokens: int
+    error: str = ""
+
+    def attains(self, objective: Objective) -> bool:
+        """Whether it kept both bounds."""
+        return self.ttft_s is not None and self.ttft_s <= objective.ttft_s and self.tpot_s <= objective.tpot_s
+
+
+@dataclass
+class Client:
+    """Routes as the brain tells them, asked once a second; the least loaded replica by the simulator's own weights."""
+
+    brain: Any
+    model: str
+    upstreams: tuple[Upstream, ...] = ()
+    open: Counter[str] = field(default_factory=Counter)
+    answers: list[Asked] = field(default_factory=list)
+    retried: int = 0
+    """Before the first byte."""
+
+    async def replay(self, trace: Trace) -> None:
+        """Ask every request when the trace does; returns once all are answered."""
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        async with httpx.AsyncClient(timeout=120, trust_env=False, limits=limits) as http:
+            polling = asyncio.create_task(self.poll())
+            began_s, asking = time.perf_counter(), []
+            for at_s, prompt, output in zip(trace.arrival_s, trace.prompt_tokens, trace.output_tokens, strict=True):
+                await asyncio.sleep(max(0.0, began_s + at_s - time.perf_counter()))
+                asking.append(asyncio.create_task(self.ask(http, float(at_s), int(prompt), int(output))))
+            await asyncio.gather(*asking)
+            polling.cancel()
+
+    async def poll(self) -> None:
+        """Hear of who serves, until cancelled."""
+        while True:
+            told = await asyncio.to_thread(lambda: self.brain.routes.remote().result(timeout_s=10))
+            self.upstreams = Routes.from_plain(told).upstreams
+            await asyncio.sleep(1.0)
+
+    async def ask(self, http: httpx.AsyncClient, at_s: float, prompt: int, output: int) -> None:
+        """One request, tried again elsewhere only where not a byte of its answer came."""
+        body = {"model": self.model, "prompt": [1] * prompt, "max_tokens": output, "stream": True, "ignore_eos": True}
+        began_s = time.perf_counter()
+        tried: set[str] = set()
+        for _ in range(TRIES):
+            upstream = await self._choose(tried)
+            tried.add(upstream.replica)
+            answer = await self._stream(http, upstream, body, at_s, began_s)
+            if not answer.error or answer.ttft_s is not None:
+                break
+            self.retried += 1
+        self.answers.append(answer)
+
+    async def _choose(self, tried: set[str]) -> Upstream:
+        while not self.upstreams:  # noqa: ASYNC110 (a poll a second sets them)
+            await asyncio.sleep(0.05)
+        left = [upstream for upstream in self.upstreams if upstream.replica not in tried] or list(self.upstreams)
+        return min(left, key=lambda upstream: self.open[upstream.replica] * upstream.engine.iteration.base_s)
+
+    async def _stream(
+        self, http: httpx.AsyncClient, upstream: Upstream, body: dict[str, Any], at_s: float, began_s: float
+    ) -> Asked:
+        first_s: float | None = None
+        last_s, num, error = began_s, 0, ""
+        self.open[upstream.replica] += 1
+        try:
+            async with http.stream("POST", f"http://{upstream.address}/v1/completions", json=body) as response:
+                response.raise_for_status()
+                async for part in response.aiter_raw():
+                    last_s = time.perf_counter()
+                    first_s = first_s or last_s
+                    num += part.count(b"data: {")
+            error = "" if num == body["max_tokens"] else f"{num} of {body['max_tokens']} tokens"
+        except httpx.HTTPError as failed:
+            error = repr(failed)
+        finally:
+            self.open[upstream.replica] -= 1
+        ttft_s = None if first_s is None else first_s - began_s
+        tpot_s = 0.0 if first_s is None or num < 2 else (last_s - first_s) / (num - 1)
+        return Asked(at_s=at_s, ttft_s=ttft_s, tpot_s=tpot_s, num_tokens=num, error=error)
+
+
+@dataclass
+class Watch:
+    """Nodes and replicas, once a second, in a thread of its own."""
+
+    brain: Any
+    began_s: float = 0.0
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Look until it is over."""
+        import ray
+
+        while not self.over.wait(1.0):
+            status = self.brain.status.remote().result(timeout_s=30)
+            alive = Counter(
+                node["Labels"].get("ray.io/accelerator-type", "head") for node in ray.nodes() if node["Alive"]
+            )
+            self.seen.append(
+                {
+                    "at_s": time.perf_counter() - self.began_s,
+                    "nodes": dict(alive),
+                    "ready": {one["name"]: one["ready"] for one in status["variants"]},
+                    "target": {one["name"]: one["target"] for one in status["variants"]},
+                    "usd": status["usd"],
+                }
+            )
+
+
+def told(trace: Trace, *, every: int, speed: float, span_s: float) -> Trace:
+    """Every so many-th request of the trace, at so many times its speed."""
+    kept = np.arange(0, len(trace), every)
+    kept = kept[trace.arrival_s[kept] / speed < span_s]
+    return Trace(
+        name=trace.name,
+        arrival_s=trace.arrival_s[kept] / speed,
+        prompt_tokens=trace.prompt_tokens[kept],
+        output_tokens=trace.output_tokens[kept],
+        span_s=span_s,
+    )
+
+
+@contextmanager
+def rehearsal(home: Path, cluster: Cluster) -> Iterator[LocalCluster]:
+    """The declared pools on this machine, with Ray connected."""
+    # Handles outlive `ray.shutdown`, and their next call would start a cluster of its own.
+    os.environ |= {"RAYTIDE_HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    local = start(home, 8000, cluster)
+    try:
+        import ray
+
+        config = json.loads((Path(local.temp_dir) / "pools.json").read_text())
+        ray.init(address=config["provider"]["gcs_address"], log_to_driver=False)
+        yield local
+        ray.shutdown()
+    finally:
+        end(home, local)
+
+
+def lead_times_s(journal: Path, terms: Terms) -> dict[str, float]:
+    """The median time from an order to a serving replica, by variant; as declared where none was started."""
+    took: defaultdict[str, list[float]] = defaultdict(list)
+    for then, _ in replay(journal.read_text().splitlines(keepends=True)):
+        for view in then.observation.variants:
+            took[view.name].extend(view.became_ready_after_s)
+    return {v.name: statistics.median(took[v.name]) if took[v.name] else v.cold_start_s for v in terms.variants}
+
+
+def predicted(trace: Trace, settings: BrainSettings, leads_s: dict[str, float]) -> dict[str, Any]:
+    """What the simulator expects of the same requests, policy and lead times."""
+    variants = tuple(replace(one, cold_start_s=leads_s[one.name]) for one in settings.terms.variants)
+    terms = replace(settings.terms, variants=variants)
+    played = play(trace, settings.policy, terms, Conditions(num_laps=1, initial_replicas=terms.min_replicas))
+    return score(played, terms).to_json()
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Everything that was found, as plain data."""
+    from ray import serve
+
+    cluster, service = read_as(Cluster, CLUSTER), read_as(Service, SERVICE, tuple(arguments.set))
+    trace = told(read_trace(arguments.trace), every=arguments.every, speed=arguments.speed, span_s=arguments.seconds)
+    home = Path(tempfile.mkdtemp(prefix="raytide-live-"))
+    with rehearsal(home, cluster) as local:
+        where = site(local.dashboard, CLUSTER)
+        step = operator.prepare(service, where)
+        operator.apply(step, where, watch=lambda _: None, timeout_s=300)
+        brain = serve.get_deployment_handle(BRAIN, service.metadata.name)
+        settings = BrainSettings.from_user_config(step.desired["deployments"][-1]["user_config"])
+        client, watch = Client(brain, service.metadata.name), Watch(brain)
+        until_ready(brain, settings.terms.min_replicas)
+        watch.began_s, watch.seen = time.perf_counter(), []
+        before_usd = brain.status.remote().result()["usd"]
+        watching = threading.Thread(target=watch.run)
+        watching.start()
+        asyncio.run(client.replay(trace))
+        time.sleep(arguments.calm)
+        watch.over.set()
+        watching.join()
+    journal = home / "journal" / f"{service.metadata.name}.jsonl"
+    return report(trace, settings, client, watch, journal, before_usd)
+
+
+def until_ready(brain: Any, num: int, timeout_s: float = 180.0) -> None:
+    """Returns once so many replicas serve."""
+    deadline_s = time.monotonic() + timeout_s
+    while len(Routes.from_plain(brain.routes.remote().result(timeout_s=30)).upstreams) < num:
+        assert time.monotonic() < deadline_s, f"{num} replicas are not ready"
+        time.sleep(1.0)
+
+
+def report(
+    trace: Trace, settings: BrainSettings, client: Client, watch: Watch, journal: Path, before_usd: float
+) -> dict[str, Any]:
+    """The live run beside the simulated one."""
+    objective, leads_s = settings.terms.objective, lead_times_s(journal, settings.terms)
+    in_span = [seen for seen in watch.seen if seen["at_s"] <= trace.span_s]
+    pairs = list(replay(journal.read_text().splitlines(keepends=True)))
+    kept = [answer.attains(objective) for answer in client.answers]
+    ttfts_s = [answer.ttft_s for answer in client.answers if answer.ttft_s is not None]
+    return {
+        "requests": len(client.answers),
+        "cut_or_failed": [asdict(answer) for answer in client.answers if answer.error],
+        "live": {
+            "attainment": sum(kept) / len(kept),
+            "ttft_p99_s": float(np.quantile(ttfts_s, 0.99)),
+            "tpot_p99_s": float(np.quantile([answer.tpot_s for answer in client.answers], 0.99)),
+            "cost_usd": in_span[-1]["usd"] - before_usd,
+        },
+        "lead_times_s": leads_s,
+        "simulated": predicted(trace, settings, leads_s),
+        "decisions": len(pairs),
+        "decided_again_to_the_bit": all((one.decision, one.state) == (two.decision, two.state) for one, two in pairs),
+        "explained": all(reason.says for one, _ in pairs for v in one.decision.variants for reason in v.reasons),
+        "timeline": watch.seen,
+    }
+
+
+def show(found: dict[str, Any]) -> None:
+    """For people."""
+    live, simulated = found["live"], found["simulated"]
+    print(f"{found['requests']} requests, {len(found['cut_or_failed'])} cut or failed")
+    print(f"lead times     {', '.join(f'{name} {s:.1f} s' for name, s in found['lead_times_s'].items())}")
+    print(f"{'':14} {'live':>10} {'simulated':>10}")
+    for name in ("attainment", "ttft_p99_s", "tpot_p99_s", "cost_usd"):
+        print(f"{name:14} {live[name]:10.4f} {simulated[name]:10.4f}")
+    print(f"cost, live beside simulated: {live['cost_usd'] / simulated['cost_usd'] - 1:+.1%}")
+    print(f"{found['decisions']} decisions, decided again to the bit: {found['decided_again_to_the_bit']}")
+    for seen in found["timeline"][::SHOWN_EVERY_S]:
+        nodes = {name: num for name, num in sorted(seen["nodes"].items()) if name != "head"}
+        print(f"{seen['at_s']:6.0f} s  replicas {seen['ready']}  nodes {nodes}")
+
+
+def main() -> None:
+    """Parse, run, show."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trace", type=Path)
+    parser.add_argument("--every", type=int, default=12)
+    parser.add_argument("--speed", type=float, default=6.0)
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--calm", type=float, default=0.0, help="seconds to go on watching after the last answer")
+    parser.add_argument("--set", action="append", default=[], help="of the service, as spec.scaling.min_replicas=1")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    found = run(arguments)
+    show(found)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""An engine that computes nothing and takes as long as a real one: rehearsals without accelerators."""
