@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "whatif": ("raytide.cli.whatif:whatif", "What other hardware, prices, objectives or traffic would cost."),
     "local": ("raytide.cli.local:app", "Start or end a Ray cluster of one node on this machine."),
     "demo": ("raytide.cli.demo:demo", "From a corpus to a served, autoscaled model, on this machine."),
+    "keys": ("raytide.cli.keys:app", "Create, list and revoke API keys."),
     "models": ("raytide.cli.models:app", "List and promote registered models."),
     "schema": ("raytide.cli.schema:schema", "Print the JSON Schema of a kind, for editors."),
 }

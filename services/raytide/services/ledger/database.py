@@ -40,9 +40,9 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file."""
-    return f"sqlite:///{path}"
+def ledger_url(home: Path) -> str:
+    """The URL of the ledger that is used where none is declared: a SQLite file in the storage folder."""
+    return f"sqlite:///{home / 'ledger.db'}"
 
 
 def _engine(url: str) -> Engine:
