@@ -30,6 +30,9 @@ class Prices:
         return prompt_tokens * self.input_nano_usd + output_tokens * self.output_nano_usd
 
 
+FREE: Final = Prices()
+
+
 def nano_usd(usd: Decimal) -> int:
     """Billionths of a dollar, rounded half up."""
     return int((usd * NANO_PER_USD).to_integral_value(ROUND_HALF_UP))
