@@ -56,7 +56,7 @@ class Replica:
     num_cut: int = 0
     """Requests whose connection was closed before the end of the answer."""
     fault: str = ""
-    """`refuse`: 503; `drop`: a status and nothing after it; `drop-late`: the stream breaks off after its second word."""
+    """`refuse`: 503; `drop`: a status and no more; `drop-late`: the stream breaks off after its second word."""
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, or a stream stands still after its first word."""
 

@@ -6,6 +6,7 @@ Everything that is decided on the way is decided elsewhere; this is the order of
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Exchange:
         self._began_s = time.monotonic()
         self._id = f"rt-{uuid.uuid4().hex}"
         self._has_begun = False
+        self._put_since_s = math.inf
         self._events: EventStream | None = None
         self._usage: Usage | None = None
 
@@ -71,7 +73,7 @@ class Exchange:
         asked = asked_of(path, body, self._headers.session())
         fleet = self._desk.directory.find(prefix, asked.model)
         try:
-            async with Presence(self._receive) as presence, asyncio.timeout(deadline_s):
+            async with Presence(self._receive, self._is_stalled) as presence, asyncio.timeout(deadline_s):
                 self._require_room(fleet, asked, fleet.access.max_wait_s, deadline_s)
                 priority = await self._desk.keeper.admit(self._id, fleet, asked, secret)
                 patience = patience_s(fleet.access.max_wait_s, priority, fleet.access.priorities)
@@ -117,10 +119,10 @@ class Exchange:
     async def _stream(self, opened: Opened, asked: Asked, presence: Presence) -> Outcome:
         self._events = events = EventStream(passes_usage=asked.wants_usage)
         await self._begin(opened.status, opened.content_type)
+        await self._put_part(events.feed(opened.first))
         try:
-            async for piece in opened.pieces():
-                if passed := events.feed(piece):
-                    await self._put({"type": "http.response.body", "body": passed, "more_body": True})
+            async for piece in opened.rest:
+                await self._put_part(events.feed(piece))
         except UpstreamLost:
             presence.stop()
             await self._end_with(_LOST)
@@ -130,7 +132,7 @@ class Exchange:
         return Outcome.FINISHED
 
     async def _whole(self, opened: Opened, presence: Presence) -> Outcome:
-        body = b"".join([piece async for piece in opened.pieces()])
+        body = opened.first
         is_good = opened.status < 400
         self._usage = usage_of(body) if is_good else None
         await self._begin(opened.status, opened.content_type, len(body))
@@ -158,9 +160,17 @@ class Exchange:
         """The status has gone out: what went wrong is said as an event, and the missing end mark tells it too."""
         await self._put({"type": "http.response.body", "body": refusal.event, "more_body": False})
 
+    async def _put_part(self, part: bytes) -> None:
+        if part:
+            await self._put({"type": "http.response.body", "body": part, "more_body": True})
+
     async def _put(self, message: Message) -> None:
+        self._put_since_s = time.monotonic()
         try:
-            async with asyncio.timeout(STALLED_S):
-                await self._send(message)
-        except (TimeoutError, OSError) as error:  # a server may say so when the client has left
+            await self._send(message)
+        except OSError as error:  # a server may say so when the client has left
             raise ClientLeft from error
+        self._put_since_s = math.inf
+
+    def _is_stalled(self) -> bool:
+        return time.monotonic() - self._put_since_s > STALLED_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Self
 
 from starlette.types import Receive
@@ -16,6 +16,7 @@ SESSION: Final = b"x-session-id"
 """Requests of one session go to one replica, which may have their common prefix cached."""
 BODY_S: Final = 30.0
 """For the whole body; 10 MB at 3 Mbit/s."""
+_LOOK_S: Final = 5.0
 _BEARER: Final = "bearer "
 _MOST_SESSION_BYTES: Final = 256
 
@@ -94,10 +95,10 @@ async def body_of(receive: Receive, announced: int | None, most_bytes: int) -> b
 
 
 class Presence:
-    """A block that ends with `ClientLeft` as soon as the client closes the connection."""
+    """A block that ends with `ClientLeft` as soon as the client closes the connection, or takes nothing any more."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+    def __init__(self, receive: Receive, is_stalled: Callable[[], bool]) -> None:
+        self._receive, self._is_stalled = receive, is_stalled
         self._has_left = False
 
     async def __aenter__(self) -> Self:
@@ -106,6 +107,7 @@ class Presence:
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
         self._watch = asyncio.create_task(self._until_left())
+        self._look_again()
         return self
 
     def stop(self) -> None:
@@ -115,14 +117,26 @@ class Presence:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Turns the cancellation of its own into `ClientLeft`, and passes on that of others."""
         self._watch.cancel()
+        self._timer.cancel()
         if self._has_left and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise ClientLeft
 
     async def _until_left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._has_left = True
-        self._task.cancel()
+        self._leave()
+
+    def _look_again(self) -> None:
+        """One timer for a request instead of one for each of its tokens."""
+        if self._is_stalled():
+            self._leave()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look_again)
+
+    def _leave(self) -> None:
+        if not self._has_left:
+            self._has_left = True
+            self._task.cancel()
 
 
 def _too_large(most_bytes: int) -> Refused:

@@ -31,13 +31,11 @@ class Opened:
         self.status = answer.status
         self.content_type = answer.content_type
         self.is_stream = answer.content_type.startswith(_EVENTS)
-        self._answer, self._first, self._rest, self._sent = answer, first, rest, sent
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body, from its first byte on; raises `UpstreamLost` where it breaks off."""
-        yield self._first
-        async for piece in self._rest:
-            yield piece
+        self.first = first
+        """All of the body where it is no stream."""
+        self.rest = rest
+        """Raises `UpstreamLost` where it breaks off."""
+        self._answer, self._sent = answer, sent
 
     async def close(self) -> None:
         """Nothing more is wanted of it."""
