@@ -60,7 +60,8 @@ def render(file: ServiceFile, set_: Overrides = None, address: Address = None, c
 
     where = site(address, cluster)
     desired = operator.desired(_runnable(file, set_), where)
-    config = {"proxy_location": "EveryNode", "http_options": where.http.model_dump(), "applications": [desired]}
+    applications = [operator.gateway(where), desired]
+    config = {"proxy_location": "EveryNode", "http_options": where.http.model_dump(), "applications": applications}
     YAML(typ="safe", pure=True).dump(config, sys.stdout)
 
 

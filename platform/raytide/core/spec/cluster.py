@@ -50,6 +50,8 @@ class Gateway(Strict):
     ledger: str | None = Field(default=None, examples=["postgresql://raytide@db.internal/raytide"])
     """The database of API keys, budgets and usage; PostgreSQL where gateways run on several nodes. A SQLite file in
     the storage folder where unset."""
+    replicas: int = Field(default=1, ge=1)
+    """Gateways; those on one node share its port."""
     max_body: Bytes = 10_000_000
     """Larger requests are refused with 413."""
 

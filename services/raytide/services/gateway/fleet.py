@@ -99,6 +99,7 @@ class Fleet:
         self.models: frozenset[str] = frozenset()
         """Names that its engines answer to, the service's own and adapters; empty until one was asked."""
         self._max_model_len: int | None = None
+        self._learnt_of: str | None = None
         self._suspects: dict[str, float] = {}
         self.is_ready = asyncio.Event()
         """Set while a replica takes requests."""
@@ -123,7 +124,12 @@ class Fleet:
 
     def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
         """What an engine says of its models."""
-        self.models, self._max_model_len = models, max_model_len
+        self.models, self._max_model_len, self._learnt_of = models, max_model_len, self.routes.revision
+
+    @property
+    def knows_models(self) -> bool:
+        """Whether an engine of this revision was asked."""
+        return self._learnt_of == self.routes.revision
 
     @property
     def context_tokens(self) -> int:
