@@ -18,7 +18,8 @@ COMMANDS: Final = {
     "render": ("raytide.cli.plan:render", "Print the Serve config of a service, for `serve deploy`."),
     "status": ("raytide.cli.status:status", "Show services, replicas, traffic, spend and scaling decisions."),
     "delete": ("raytide.cli.status:delete", "End a service; the others stay."),
-    "replay": ("raytide.cli.replay:replay", "Decide again what a journal records, and compare every bit."),
+    "explain": ("raytide.cli.explain:explain", "Say why a service has the size it has, and what would change it."),
+    "journal": ("raytide.cli.replay:app", "Replay a journal: decide again what it records, and compare every bit."),
     "estimate": (
         "raytide.cli.estimate:estimate",
         "Estimate memory, latency, accelerators and cost, with the arithmetic shown.",
