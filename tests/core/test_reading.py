@@ -126,7 +126,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
          "expected at least one of p50, p90, p95, p99, as {p95: 500ms}"),
         ("    tpot: {p95: 50ms}\n", "", "8:3: spec.objectives.tpot: missing; expected a map with p50, p90, p95, p99"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  colour: red\n", "11:3: spec.colour: unknown key; "
-         "expected modality, model, engine, route, hardware, objectives, budget, traffic, scaling or access"),
+         "expected modality, model, engine, route, hardware, objectives, budget, traffic, scaling, access or rollout"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n    ttft: {p95: 1s}\n", "11:5: spec.objectives.ttft: "
          "this key is already on line 9; remove one of the two"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  scaling: {min_replicas: 2}\n", "11:3: spec.scaling: "

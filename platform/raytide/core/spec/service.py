@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from raytide.core.spec.access import Access
 from raytide.core.spec.base import AboveZero, Document, Name, Strict
 from raytide.core.spec.cluster import Accelerator, Market
+from raytide.core.spec.rollout import Rollout
 from raytide.core.units import Bytes, Count, Fraction, Seconds, UsdPerHour
 
 
@@ -183,6 +184,8 @@ class ServiceSpec(Strict):
     traffic: Traffic | None = None
     scaling: Scaling = Scaling()
     access: Access = Access()
+    rollout: Rollout | None = None
+    """Where unset, a new revision replaces the replicas one after the other."""
 
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:
