@@ -17,6 +17,8 @@ COMMANDS: Final = {
     "apply": ("raytide.cli.plan:apply", "Make the cluster run a service as declared."),
     "render": ("raytide.cli.plan:render", "Print the Serve config of a service, for `serve deploy`."),
     "status": ("raytide.cli.status:status", "Show services, replicas, traffic, spend and scaling decisions."),
+    "history": ("raytide.cli.history:history", "List the changes of a service."),
+    "rollback": ("raytide.cli.history:rollback", "Run a revision of a service again that ran before."),
     "delete": ("raytide.cli.status:delete", "End a service; the others stay."),
     "explain": ("raytide.cli.explain:explain", "Say why a service has the size it has, and what would change it."),
     "journal": ("raytide.cli.replay:app", "Replay a journal: decide again what it records, and compare every bit."),

@@ -13,6 +13,7 @@ from raytide.cli.options import Address, AsJson, ClusterFile, Overrides, Service
 from raytide.cli.progress import Line
 from raytide.core.spec import Service, marks_of, read_as
 from raytide.operator import apply as operator
+from raytide.operator import change
 from raytide.operator.plan.diff import Plan, Verb
 from raytide.operator.plan.runnable import require_runnable
 from raytide.operator.site import Site, site
@@ -49,7 +50,7 @@ def apply(
     step = _prepare(file, set_, where)
     typer.echo(describe(step))
     with Line() as line:
-        operator.apply(step, where, watch=line.show, timeout_s=timeout)
+        change.carry_out(step, where, watch=line.show, timeout_s=timeout)
     if step.verb is not Verb.NOTHING:
         typer.echo(f"{step.service} runs; `raytide status` shows it, {where.address} is the dashboard")
 

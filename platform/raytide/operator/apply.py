@@ -35,7 +35,7 @@ def prepare(service: Service, site: Site) -> Plan:
     Raises:
         RaytideError: as `desired`, or the cluster does not answer.
     """
-    return plan(desired(service, site), _live(service.metadata.name, site))
+    return plan(desired(service, site), declared(service.metadata.name, site))
 
 
 def desired(service: Service, site: Site) -> dict[str, Any]:
@@ -100,7 +100,17 @@ def delete(name: str, site: Site, *, timeout_s: float) -> bool:
     return True
 
 
-def _live(name: str, site: Site) -> dict[str, Any] | None:
+def see_through(name: str, site: Site, watch: Callable[[str], None], *, timeout_s: float) -> None:
+    """Return once an application that was put before runs; at once where it does.
+
+    Raises:
+        RunFailed: it did not come up.
+    """
+    if _application(name, site).get("status") != "RUNNING":
+        _wait_running(name, site, watch, before=None, timeout_s=timeout_s)
+
+
+def declared(name: str, site: Site) -> dict[str, Any] | None:
     """The declared config of a running application; a failed one counts as absent, so that it is deployed anew."""
     live = _application(name, site)
     declared: dict[str, Any] | None = live.get("deployed_app_config")

@@ -14,6 +14,7 @@ from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.local.record import LocalCluster, recall
+from raytide.operator.serve_api import ServeApi
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 DEFAULT_CLUSTER_FILE = Path("platform/cluster.yaml")
@@ -31,11 +32,13 @@ class Site:
     """Where Serve answers, or will."""
     gateway: Gateway = Gateway()  # noqa: RUF009 (frozen)
     """The gateway as declared."""
+    serve: ServeApi | None = None
+    """In the place of the dashboard's, for a rehearsal without a cluster."""
 
     @property
-    def dashboard(self) -> Dashboard:
-        """A client of the cluster's dashboard."""
-        return Dashboard(self.address)
+    def dashboard(self) -> ServeApi:
+        """Serve's applications, through the cluster's dashboard."""
+        return self.serve or Dashboard(self.address)
 
     @property
     def is_here(self) -> bool:

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 import httpx
 
 from raytide.autoscaling.live.follow import BRAIN
-from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.plan.desired import IMPORT_PATH
+from raytide.operator.serve_api import ServeApi
 from raytide.services.engines.edge import STATUS_PATH
 
 BRAIN_TIMEOUT_S = 10.0
 
 
-def services(dashboard: Dashboard) -> list[dict[str, Any]]:
+def services(dashboard: ServeApi) -> list[dict[str, Any]]:
     """One entry per service: state, revision, model, replicas by state as on the dashboard's Serve page, the brain."""
     details = dashboard.serve_details()
     ours = [app for app in details.get("applications", {}).values() if _is_ours(app)]
