@@ -9,6 +9,7 @@ from typing import Final
 
 from raytide.autoscaling.journal import Entry, read
 from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.observation import Observation
 from raytide.autoscaling.policy.knowledge import Knowledge
 
 _AT: Final = re.compile(r'^\{"decision":.*?"begins":(true|false),"at_s":([0-9.e+-]+)')
@@ -49,6 +50,16 @@ def moment(lines: Sequence[str], at_s: float | None = None) -> Moment | Missing:
         why = "what was known before is not in the journal" if before else "no decision was recorded by then"
         return Missing(reason=why)
     return _replayed(_from(lines, start.number, before[-1].number))
+
+
+def observed(lines: Sequence[str], since_s: float) -> tuple[Observation, ...]:
+    """What was seen at the decisions from a time on, oldest first.
+
+    Raises:
+        JournalUnreadable: a line among them says nothing.
+    """
+    late = [line.number for line in _decisions(lines) if line.at_s >= since_s]
+    return tuple(entry.observation for entry in read(_from(lines, late[0], late[-1]))) if late else ()
 
 
 def _decisions(lines: Iterable[str]) -> Iterator[_Line]:
