@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ class KilledServe(RehearsedServe):
         answer: dict[str, Any] = self._ask(super().serve_details)
         return answer
 
-    def put_application(self, application: Mapping[str, Any], http_options: Mapping[str, Any]) -> None:
-        self._ask(lambda: RehearsedServe.put_application(self, application, http_options))
+    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+        self._ask(lambda: RehearsedServe.put_applications(self, applications, http_options))
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_every_change_is_on_record_and_a_second_apply_is_none(chat: Callable[...
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize("at", range(1, 9))
 def test_an_apply_that_was_killed_anywhere_is_completed_by_the_next_one(
     chat: Callable[..., Service], where: Site, at: int, after: bool
 ) -> None:
@@ -115,7 +115,7 @@ def test_an_apply_that_was_killed_anywhere_is_completed_by_the_next_one(
         serve.at = 0
     for _ in range(2):
         _apply(chat(), where)
-    assert serve.num_deployed == 1
+    assert serve.num_deployed == 2  # the service and the gateway, each once
     assert operator.declared("chat", where) == operator.desired(chat(), where)
     assert serve.serve_details()["applications"]["chat"]["status"] == "RUNNING"
     assert _records(where)[-1].outcome is Outcome.APPLIED
@@ -179,8 +179,8 @@ def test_what_never_ran_is_not_gone_back_to(chat: Callable[..., Service], where:
 
 
 class Unreachable(RehearsedServe):
-    def put_application(self, application: Mapping[str, Any], http_options: Mapping[str, Any]) -> None:
-        super().put_application(application, http_options)
+    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+        super().put_applications(applications, http_options)
         raise ClusterUnreachable("gone")
 
 
@@ -197,7 +197,7 @@ def test_what_somebody_else_deployed_is_drift(chat: Callable[..., Service], wher
     assert isinstance(drift_of("chat", where), Missing)
     _apply(chat(), where)
     assert drift_of("chat", where) == ()
-    where.dashboard.put_application(operator.desired(chat("spec.route=/other"), where), {})
+    where.dashboard.put_applications([operator.desired(chat("spec.route=/other"), where)], {})
     (drift,) = drift_of("chat", where)  # type: ignore[misc]
     assert (drift.path, drift.live, drift.desired) == ("route_prefix", "/other", "/")
 

@@ -142,7 +142,7 @@ class Running(RehearsedServe):
 def test_a_plan_is_told_in_numbers_before_and_after(tmp_path: Path, golden: Callable[[Path, str], None]) -> None:
     live, desired = _application(), _application(max_replicas=8, max_usd_per_hour=90.0)
     where = Site(address="x", home=tmp_path, cluster=None, http=Http(), serve=Running())
-    where.dashboard.put_application(live, {})
+    where.dashboard.put_applications([live], {})
     _journal(tmp_path / "journal" / "chat.jsonl", live)
     step = plan(desired, live)
     told = "\n".join(planning.sized(outlook_of(step, where))) + "\n"

@@ -78,7 +78,7 @@ def apply(step: Plan, site: Site, *, watch: Callable[[str], None], timeout_s: fl
         RunFailed: the service did not come up; the sentence says why as far as Serve knows.
     """
     front = gateway(site)
-    if step.verb is Verb.NOTHING and not any(differences(front, _live(GATEWAY_APP, site))):
+    if step.verb is Verb.NOTHING and not any(differences(front, declared(GATEWAY_APP, site))):
         return
     _require_free_ports(site)
     before = _ANY if step.verb is Verb.NOTHING else _application(step.service, site).get("last_deployed_time_s")

@@ -34,6 +34,7 @@ def carry_out(
     history = HistoryFile(site.home, step.service)
     with history.held():
         if step.verb is Verb.NOTHING:
+            operator.apply(step, site, watch=watch, timeout_s=timeout_s)  # the gateway may be missing
             _finish(step, history, site, watch, timeout_s)
             return
         number = _begun(step.service, step.desired, step.verb, command, history)

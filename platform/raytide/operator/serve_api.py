@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -18,8 +18,8 @@ class ServeApi(Protocol):
     def declared_application(self, name: str) -> dict[str, Any] | None:
         """The config that an application was last deployed with; None where there is none."""
 
-    def put_application(self, application: Mapping[str, Any], http_options: Mapping[str, Any]) -> None:
-        """Deploy one application beside the declared others."""
+    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+        """Deploy these applications beside the declared others."""
 
     def delete_application(self, name: str) -> None:
         """Remove one application, keep the others."""
@@ -47,8 +47,13 @@ class RehearsedServe:
         found = self._applications.get(name)
         return found["deployed_app_config"] if found else None
 
-    def put_application(self, application: Mapping[str, Any], http_options: Mapping[str, Any]) -> None:
-        """Takes it in the place of the one of its name."""
+    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+        """Takes each in the place of the one of its name; one that is the same stays as it is, as with Serve."""
+        for application in applications:
+            if self.declared_application(application["name"]) != application:
+                self._take(application)
+
+    def _take(self, application: Mapping[str, Any]) -> None:
         self._deployed += 1
         self._applications[application["name"]] = {
             "name": application["name"],
@@ -64,5 +69,5 @@ class RehearsedServe:
 
     @property
     def num_deployed(self) -> int:
-        """How often something was put."""
+        """How often an application was deployed."""
         return self._deployed
