@@ -101,7 +101,7 @@ def test_a_service_is_rendered_without_a_cluster(run: Callable[..., Ran]) -> Non
     ran = run("render", "chat.yaml")
     assert (ran.code, ran.err) == (0, "")
     config = YAML(typ="safe").load(ran.out)
-    assert [application["name"] for application in config["applications"]] == ["chat"]
+    assert [application["name"] for application in config["applications"]] == ["raytide-gateway", "chat"]
 
 
 def test_a_model_that_is_not_registered_is_one_sentence_and_exit_1(run: Callable[..., Ran]) -> None:

@@ -11,7 +11,7 @@ def test_a_recorded_run_is_decided_again_to_the_bit(here: Here, chat: Path, minu
     journal = tmp_path / "run.jsonl"
     ran = here("simulate", chat, "--trace", minutes, "--no-oracle", "--journal", journal)
     assert ran.exit_code == 0, ran.err
-    again = here("replay", journal)
+    again = here("journal", "replay", journal)
     assert again.exit_code == 0, again.err
     assert "each equal in every bit" in again.out
 
@@ -24,7 +24,7 @@ def test_a_decision_that_would_not_be_made_again_is_named(
     text = journal.read_text()
     at = text.rindex('"target":', 0, text.rindex('"state":'))
     journal.write_text(text[:at] + '"target":7' + text[at + len('"target":') + 1 :])
-    again = here("replay", journal)
+    again = here("journal", "replay", journal)
     assert again.exit_code == 1
     assert "differs" in again.err
 
@@ -34,7 +34,7 @@ def test_a_peer_has_no_journal_and_a_missing_file_is_one_sentence(
 ) -> None:
     args = ("--trace", minutes, "--policy", "ray-serve", "--no-oracle", "--journal", tmp_path / "x")
     assert here("simulate", chat, *args).exit_code == 2
-    gone = here("replay", tmp_path / "gone.jsonl")
+    gone = here("journal", "replay", tmp_path / "gone.jsonl")
     assert gone.exit_code == 1
     assert "cannot be read" in gone.err
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from raytide.cli import history, status
 from raytide.cli import plan as planning
-from raytide.cli import status
 from raytide.cli.progress import Line
+from raytide.operator.history import Outcome, Record
 from raytide.operator.plan.diff import Change, Plan, Verb
 
 ENTRY = {
@@ -152,3 +153,20 @@ def test_a_line_that_showed_nothing_clears_nothing() -> None:
     with Line(stream):
         pass
     assert stream.getvalue() == ""
+
+
+def test_a_service_that_drifted_says_what_is_otherwise() -> None:
+    drifted = SERVICE | {"drift": ["route_prefix is /x, / was applied"]}
+    assert "  drift     route_prefix is /x, / was applied" in status.describe(drifted)
+
+
+def test_a_history_has_a_line_for_each_change_and_why_it_failed() -> None:
+    record = Record(
+        number=7, at_s=1.8e9, revision="0123abcd", model="chat v3", verb="restart", command="rollback", application={}
+    )
+    failed = replace(record, number=8, command="apply", outcome=Outcome.FAILED, why="no replica fits")
+    assert list(history.describe([record, failed])) == [
+        "  7  2027-01-15 08:00:00 UTC  0123abcd  chat v3  rollback, restart: interrupted",
+        "  8  2027-01-15 08:00:00 UTC  0123abcd  chat v3  apply, restart: failed",
+        "     no replica fits",
+    ]

@@ -104,7 +104,7 @@ def test_classes_share_what_a_budget_allows_and_the_run_is_replayed(
     assert 0 < found["shed"] < found["requests"]
     shares = [json.loads(line)["served"] for line in decisions.read_text().splitlines()]
     assert all(share["paid"] == 1 or share["free"] == 0 for share in shares)
-    assert "each equal in every bit" in here("replay", journal).out
+    assert "each equal in every bit" in here("journal", "replay", journal).out
     assert "requests turned away" in here("simulate", *args).out
 
 

@@ -126,11 +126,15 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
          "expected at least one of p50, p90, p95, p99, as {p95: 500ms}"),
         ("    tpot: {p95: 50ms}\n", "", "8:3: spec.objectives.tpot: missing; expected a map with p50, p90, p95, p99"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  colour: red\n", "11:3: spec.colour: unknown key; "
-         "expected modality, model, engine, route, hardware, objectives, budget, traffic or scaling"),
+         "expected modality, model, engine, route, hardware, objectives, budget, traffic, scaling, access or rollout"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n    ttft: {p95: 1s}\n", "11:5: spec.objectives.ttft: "
          "this key is already on line 9; remove one of the two"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  scaling: {min_replicas: 2}\n", "11:3: spec.scaling: "
          "not valid as a whole; expected max_replicas of at least min_replicas (2)"),
+        ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  access: {requests_per_minute: 60}\n", "11:3: "
+         "spec.access: not valid as a whole; expected api_keys required or optional, beside limits or prices"),
+        ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  access: {tokens_per_minute: -1}\n", "11:31: "
+         "spec.access.tokens_per_minute: wrong value; found -1, expected a whole number such as 600, 200k or 1.5M"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  budget: {max_usd_per_hour: .nan}\n", "11:30: "
          "spec.budget.max_usd_per_hour: wrong value; found NaN, expected a number above 0"),
         ("name: chat", "name: !secret chat", "3:18: metadata.name: the tag !secret has no meaning here; remove it"),

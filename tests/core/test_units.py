@@ -14,6 +14,7 @@ from raytide.core.units import (
     parse_duration_s,
     parse_fraction,
     parse_usd_per_hour,
+    parse_usd_per_million_tokens,
 )
 
 PARSERS = [parse_bytes, parse_count, parse_duration_s, parse_fraction, parse_usd_per_hour]
@@ -35,6 +36,7 @@ PARSERS = [parse_bytes, parse_count, parse_duration_s, parse_fraction, parse_usd
         (parse_fraction, 0.25, 0.25),
         (parse_fraction, 1, 1.0),
         (parse_usd_per_hour, "$0.10/h", 0.1),
+        (parse_usd_per_million_tokens, "$0.15/Mtok", 0.15),
         (parse_count, "1.5M", 1_500_000),
         (parse_count, 600, 600),
     ],
@@ -63,6 +65,7 @@ def test_a_quantity_is_read(parse: Callable[[object], float], text: object, valu
         (parse_fraction, float("nan")),
         (parse_fraction, 10**400),
         (parse_usd_per_hour, "2.5"),
+        (parse_usd_per_million_tokens, "$2.5"),
         (parse_count, "0.5"),
         (parse_count, "1.0001k"),
         (parse_count, -1),

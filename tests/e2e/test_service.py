@@ -142,7 +142,7 @@ def test_a_burst_takes_it_to_two_replicas_and_calm_back_to_one(cluster: Cluster,
 
 
 def test_what_the_brain_decided_is_decided_again_to_the_bit(cluster: Cluster, service: dict[str, Any]) -> None:
-    again = cluster.run(["raytide", "replay", str(cluster.home / "journal" / "chat.jsonl")])
+    again = cluster.run(["raytide", "journal", "replay", str(cluster.home / "journal" / "chat.jsonl")])
     assert again.returncode == 0, again.stderr
     assert "each equal in every bit" in again.stdout
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from raytide.core.spec.cluster import Http
+from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.local.ports import free_ports
 from raytide.operator.site import Site
@@ -90,8 +90,11 @@ def dashboard(recorded: RecordedDashboard) -> Dashboard:
 
 @pytest.fixture
 def where(recorded: RecordedDashboard, tmp_path: Path) -> Site:
-    """The recorded dashboard's cluster, whose HTTP port is free."""
-    return Site(address=recorded.address, home=tmp_path, cluster=None, http=Http(port=free_ports(1)[0]))
+    """The recorded dashboard's cluster, whose ports are free."""
+    http, gateway = free_ports(2)
+    return Site(
+        address=recorded.address, home=tmp_path, cluster=None, http=Http(port=http), gateway=Gateway(port=gateway)
+    )
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import pytest
 
 from raytide.core.errors import RaytideError, RunFailed
 from raytide.core.spec import Cluster, Service
-from raytide.core.spec.cluster import Http
+from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator import apply as operator
 from raytide.operator.model import resolve
 from raytide.operator.plan.diff import Verb
+from raytide.operator.plan.gateway import GATEWAY_APP
 from raytide.operator.site import Site
 from raytide.operator.status import base_url, services
 
@@ -60,7 +61,8 @@ def service(chat: Callable[..., Service], model_folder: Callable[[], Path]) -> S
 
 
 def _state(status: str, at_s: float, **more: Any) -> dict[str, Any]:
-    return {"chat": {"status": status, "last_deployed_time_s": at_s, **more}}
+    """Of the service, behind a gateway that runs."""
+    return {"chat": {"status": status, "last_deployed_time_s": at_s, **more}, GATEWAY_APP: {"status": "RUNNING"}}
 
 
 def _applied(service: Service, where: Site, *, timeout_s: float = 5.0) -> list[str]:
@@ -82,15 +84,32 @@ def test_apply_returns_once_the_service_runs_and_says_what_it_waits_for(
     assert _applied(service, where) == ["vllm-cpu: starting, vllm-cpu: running"]
     (put,) = recorded.puts
     assert put["http_options"] == {"host": "127.0.0.1", "port": where.http.port}
-    assert [application["name"] for application in put["applications"]] == ["chat"]
+    assert [application["name"] for application in put["applications"]] == [GATEWAY_APP, "chat"]
+    assert put["applications"][0] == operator.gateway(where)
 
 
 def test_a_second_apply_puts_nothing(service: Service, where: Site, recorded: Any) -> None:
     declared = dict(operator.desired(service, where))
-    recorded.plays(_state("RUNNING", 1.0, deployed_app_config=declared))
+    front = {GATEWAY_APP: {"status": "RUNNING", "deployed_app_config": operator.gateway(where)}}
+    recorded.plays(_state("RUNNING", 1.0, deployed_app_config=declared) | front)
     assert operator.prepare(service, where).verb is Verb.NOTHING
     assert _applied(service, where) == []
     assert recorded.puts == []
+
+
+def test_a_service_that_runs_gets_the_gateway_that_it_lacks(service: Service, where: Site, recorded: Any) -> None:
+    declared = dict(operator.desired(service, where))
+    recorded.plays(_state("RUNNING", 1.0, deployed_app_config=declared))
+    assert _applied(service, where) == []
+    assert [application["name"] for application in recorded.puts[0]["applications"]] == [GATEWAY_APP, "chat"]
+
+
+def test_a_taken_port_of_the_gateway_is_said_before_anything_starts(service: Service, where: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        there = replace(where, gateway=Gateway(port=port))
+        with pytest.raises(RaytideError, match=rf"port {port} on 127.0.0.1 is in use: .* spec.gateway.port"):
+            operator.apply(operator.prepare(service, there), there, watch=print, timeout_s=1)
 
 
 def test_a_failed_deployment_is_made_anew(service: Service, where: Site, recorded: Any) -> None:

@@ -59,7 +59,7 @@ def test_a_deployment_keeps_the_other_applications(dashboard: Dashboard, recorde
     recorded.plays(
         {"chat": {"deployed_app_config": CHAT | {"args": 1}}, "other": {"deployed_app_config": OTHER}, "x": undeclared}
     )
-    dashboard.put_application(CHAT, {"port": 8000})
+    dashboard.put_applications([CHAT], {"port": 8000})
     assert recorded.puts == [{"applications": [OTHER, CHAT], "http_options": {"port": 8000}}]
 
 

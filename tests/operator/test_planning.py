@@ -53,7 +53,7 @@ def test_the_second_time_there_is_nothing_to_do(desired: Desired) -> None:
         ("spec.scaling.max_replicas=4", "deployments.vllm-cpu.autoscaling_config.max_replicas: 2 → 4"),
         ("spec.objectives.ttft.p95=900ms", "deployments.Brain.user_config.terms.objective.ttft_s: 0.5 → 0.9"),
         ("spec.budget={max_usd_per_hour: 3}", "deployments.Brain.user_config.terms.max_usd_per_hour: (none) → 3.0"),
-        ("spec.route=/chat", "route_prefix: / → /chat"),
+        ("spec.route=/chat", "deployments.Brain.user_config.access.route: / → /chat"),
     ],
 )
 def test_bounds_objectives_and_routes_change_in_place(desired: Desired, override: str, change: str) -> None:

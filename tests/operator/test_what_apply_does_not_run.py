@@ -44,6 +44,11 @@ def test_traffic_classes_are_refused_until_the_gateway_honours_them(file: Path) 
     assert "traffic classes, and apply turns nobody away in this version" in finding.problem
 
 
+def test_a_canary_is_refused_until_traffic_can_be_split(file: Path) -> None:
+    (finding,) = _refused(file, "spec.rollout={}").findings
+    assert "a canary, and apply replaces the replicas one after the other in this version" in finding.problem
+
+
 def test_all_that_is_refused_is_said_at_once(file: Path) -> None:
     assert len(_refused(file, EMULATED, CLASSES).findings) == 2
 

@@ -17,8 +17,11 @@ COMMANDS: Final = {
     "apply": ("raytide.cli.plan:apply", "Make the cluster run a service as declared."),
     "render": ("raytide.cli.plan:render", "Print the Serve config of a service, for `serve deploy`."),
     "status": ("raytide.cli.status:status", "Show services, replicas, traffic, spend and scaling decisions."),
+    "history": ("raytide.cli.history:history", "List the changes of a service."),
+    "rollback": ("raytide.cli.history:rollback", "Run a revision of a service again that ran before."),
     "delete": ("raytide.cli.status:delete", "End a service; the others stay."),
-    "replay": ("raytide.cli.replay:replay", "Decide again what a journal records, and compare every bit."),
+    "explain": ("raytide.cli.explain:explain", "Say why a service has the size it has, and what would change it."),
+    "journal": ("raytide.cli.replay:app", "Replay a journal: decide again what it records, and compare every bit."),
     "estimate": (
         "raytide.cli.estimate:estimate",
         "Estimate memory, latency, accelerators and cost, with the arithmetic shown.",
@@ -28,6 +31,7 @@ COMMANDS: Final = {
     "whatif": ("raytide.cli.whatif:whatif", "What other hardware, prices, objectives or traffic would cost."),
     "local": ("raytide.cli.local:app", "Start or end a Ray cluster of one node on this machine."),
     "demo": ("raytide.cli.demo:demo", "From a corpus to a served, autoscaled model, on this machine."),
+    "keys": ("raytide.cli.keys:app", "Create, list and revoke API keys."),
     "models": ("raytide.cli.models:app", "List and promote registered models."),
     "schema": ("raytide.cli.schema:schema", "Print the JSON Schema of a kind, for editors."),
 }

@@ -9,7 +9,7 @@ import typer
 from raytide.cli.options import ClusterFile
 from raytide.cli.progress import Line
 from raytide.core.home import home
-from raytide.core.spec.cluster import Http
+from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.local.end import belonging, end
 from raytide.operator.local.head import start
 from raytide.operator.local.record import LocalCluster, recall
@@ -35,8 +35,8 @@ def up(
         declared = site(None, cluster).cluster
         with Line() as line:
             line.show("starting Ray")
-            port = (declared.spec.http if declared else Http()).port
-            running = start(home(), port, declared if rehearse else None)
+            http, gateway = (declared.spec.http, declared.spec.gateway) if declared else (Http(), Gateway())
+            running = start(home(), http.port, declared if rehearse else None, gateway_port=gateway.port)
     typer.echo(_describe(running))
 
 
@@ -53,7 +53,7 @@ def down() -> None:
 def _describe(cluster: LocalCluster) -> str:
     return (
         f"Ray dashboard  {cluster.dashboard}\n"
-        f"services       http://127.0.0.1:{cluster.http_port}\n"
+        f"services       http://127.0.0.1:{cluster.gateway_port}\n"
         f"submit jobs    ray job submit --address {cluster.dashboard} -- python -m raytide.jobs.preprocess "
         "jobs/preprocess.yaml"
     )

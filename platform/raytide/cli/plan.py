@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
+from raytide.autoscaling.codec import plain
+from raytide.autoscaling.missing import Missing
 from raytide.cli.options import Address, AsJson, ClusterFile, Overrides, ServiceFile, Timeout
 from raytide.cli.progress import Line
 from raytide.core.spec import Service, marks_of, read_as
 from raytide.operator import apply as operator
+from raytide.operator import change
+from raytide.operator.outlook import Outlook, outlook_of
 from raytide.operator.plan.diff import Plan, Verb
 from raytide.operator.plan.runnable import require_runnable
+from raytide.operator.plan.sizes import Size, Sizes
 from raytide.operator.site import Site, site
 
 _SAYS = {
@@ -32,9 +38,14 @@ def plan(
     cluster: ClusterFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what `apply` would do, and what the service may cost."""
-    step = _prepare(file, set_, site(address, cluster))
-    typer.echo(json.dumps(asdict(step), indent=2) if as_json else describe(step))
+    """Say what `apply` would do, and replicas, GPUs, $/h and predicted attainment before and after."""
+    where = site(address, cluster)
+    step = _prepare(file, set_, where)
+    outlook = outlook_of(step, where)
+    if as_json:
+        typer.echo(json.dumps({**asdict(step), **plain(outlook)}, indent=2))
+    else:
+        typer.echo("\n".join((*_step(step), *sized(outlook))))
 
 
 def apply(
@@ -49,7 +60,7 @@ def apply(
     step = _prepare(file, set_, where)
     typer.echo(describe(step))
     with Line() as line:
-        operator.apply(step, where, watch=line.show, timeout_s=timeout)
+        change.carry_out(step, where, watch=line.show, timeout_s=timeout)
     if step.verb is not Verb.NOTHING:
         typer.echo(f"{step.service} runs; `raytide status` shows it, {where.address} is the dashboard")
 
@@ -60,14 +71,52 @@ def render(file: ServiceFile, set_: Overrides = None, address: Address = None, c
 
     where = site(address, cluster)
     desired = operator.desired(_runnable(file, set_), where)
-    config = {"proxy_location": "EveryNode", "http_options": where.http.model_dump(), "applications": [desired]}
+    applications = [operator.gateway(where), desired]
+    config = {"proxy_location": "EveryNode", "http_options": where.http.model_dump(), "applications": applications}
     YAML(typ="safe", pure=True).dump(config, sys.stdout)
 
 
 def describe(step: Plan) -> str:
     """The plan for people: the step, each change, replicas and price."""
-    lines = [f"{step.service} {_SAYS[step.verb]}", *(f"  {change}" for change in step.changes)]
-    return "\n".join([*lines, f"  {step.min_replicas} to {step.max_replicas} replicas, {_price(step)}"])
+    return "\n".join((*_step(step), f"  {step.min_replicas} to {step.max_replicas} replicas, {_price(step)}"))
+
+
+def sized(outlook: Outlook) -> Iterator[str]:
+    """A line for each size, before where it runs and after, with what is not known and why below."""
+    yield f"  {'':<14}{'replicas':>8}{'GPUs':>6}{'$/h':>10}{'in time':>9}  mix"
+    sides = {"before": outlook.before, "after": outlook.after}
+    for name, sizes in sides.items():
+        if sizes is not None:
+            yield from (_size(f"{name} {which}", size) for which, size in _sizes(sizes))
+    yield from (f"  {why}" for why in dict.fromkeys(_unknown(outlook)))
+
+
+def _sizes(sizes: Sizes) -> Iterator[tuple[str, Size]]:
+    yield "fewest", sizes.fewest
+    if not isinstance(sizes.now, Missing):
+        yield "now", sizes.now
+    yield "most", sizes.most
+
+
+def _size(name: str, size: Size) -> str:
+    usd = "unknown" if isinstance(size.usd_per_hour, Missing) else f"{size.usd_per_hour:,.2f}"
+    kept = "unknown" if isinstance(size.attainment, Missing) else f"{size.attainment:.1%}"
+    mix = ", ".join(f"{num} {variant}" for variant, num in size.replicas.items()) or "none"
+    return f"  {name:<14}{sum(size.replicas.values()):>8}{size.gpus:>6}{usd:>10}{kept:>9}  {mix}"
+
+
+def _unknown(outlook: Outlook) -> Iterator[str]:
+    for sizes in (outlook.before, outlook.after):
+        for _, size in _sizes(sizes) if sizes else ():
+            if isinstance(size.usd_per_hour, Missing):
+                yield f"$/h: {size.usd_per_hour.reason}"
+            if isinstance(size.attainment, Missing):
+                yield f"in time: {size.attainment.reason}"
+
+
+def _step(step: Plan) -> Iterator[str]:
+    yield f"{step.service} {_SAYS[step.verb]}"
+    yield from (f"  {change}" for change in step.changes)
 
 
 def _price(step: Plan) -> str:

@@ -1,4 +1,4 @@
-"""`raytide replay JOURNAL`: whether every recorded decision would be made again, to the bit."""
+"""`raytide journal replay JOURNAL`: whether every recorded decision would be made again, to the bit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Annotated
 import typer
 
 from raytide.autoscaling.journal import Entry
+from raytide.cli.journals import journal_of, lines_of, read_lines
 from raytide.core.errors import RaytideError
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What was decided, as recorded.")
 
 
 class JournalDiffers(RaytideError):
     """A recorded decision is not what the policy decides now."""
 
 
+@app.command()
 def replay(
-    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="Of a service, or of `simulate --journal`.")],
+    journal: Annotated[
+        Path, typer.Argument(metavar="JOURNAL", help="A service's name, or a file, as of `simulate --journal`.")
+    ],
 ) -> None:
     """Decide again what a journal records, from the observations in it, and compare every bit.
 
@@ -33,11 +39,14 @@ def replay(
 
 
 def _lines(journal: Path) -> list[str]:
-    try:
-        return journal.read_text("utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        where = "name a service's in $RAYTIDE_HOME/journal, or one of `raytide simulate --journal`"
-        raise RaytideError(f"{journal} cannot be read: {error}; {where}") from error
+    """Of a file; of a service where no such file is there and the word is a name."""
+    is_name = journal.name == str(journal) and not journal.suffix and not journal.exists()
+    return lines_of(journal_of(str(journal))) if is_name else read_lines(journal)
+
+
+@app.callback()
+def _journal() -> None:
+    return None
 
 
 def _difference(recorded: Entry, now: Entry) -> str:

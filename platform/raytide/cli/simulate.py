@@ -43,7 +43,7 @@ def simulate(
     oracle: shared.WantOracle = None,
     decisions: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every change as JSON lines.")] = None,
     journal: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every decision of raytide, for `raytide replay`.")
+        Path | None, typer.Option(metavar="FILE", help="Write every decision of raytide, for `raytide journal replay`.")
     ] = None,
     page: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write a page with plots.")] = None,
     catalog: shared.CatalogFile = None,

@@ -9,19 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
+from raytide.autoscaling.missing import Missing
 from raytide.cli.options import Address, AsJson, ClusterFile, Timeout
 from raytide.core.errors import RaytideError
-from raytide.operator import apply as operator
-from raytide.operator.site import site
+from raytide.operator import change
+from raytide.operator.drift import drift_of
+from raytide.operator.site import Site, site
 from raytide.operator.status import services
 
 SHOWN_DECISIONS = 5
+LONGEST_VALUE = 40
 
 
 def status(address: Address = None, cluster: ClusterFile = None, as_json: AsJson = False) -> None:
     """Show every service: state, replicas, traffic, spend and the latest scaling decisions with their reasons."""
     where = site(address, cluster)
-    found = services(where.dashboard)
+    found = [service | {"drift": _drift(service["name"], where)} for service in services(where.dashboard)]
     if as_json:
         typer.echo(json.dumps({"cluster": where.address, "services": found}, indent=2))
         return
@@ -40,7 +43,7 @@ def delete(
 ) -> None:
     """End a service after its running requests; the other services stay."""
     where = site(address, cluster)
-    if not operator.delete(name, where, timeout_s=timeout):
+    if not change.delete(name, where, timeout_s=timeout):
         known = ", ".join(service["name"] for service in services(where.dashboard)) or "none"
         raise RaytideError(f"no service {name!r} runs on {where.address}; these do: {known}")
     typer.echo(f"{name} is gone")
@@ -56,6 +59,7 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"    {variant_line(variant)}" for variant in service["variants"])
     if service["message"]:
         yield f"  message   {service['message'].strip().splitlines()[-1]}"
+    yield from (f"  drift     {line}" for line in service.get("drift", ()))
     brain = service["autoscaler"]
     if "missing" in brain:
         yield f"  brain     {brain['missing']}"
@@ -88,6 +92,19 @@ def decision_line(entry: Mapping[str, Any]) -> str:
 
 def _counted(states: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {state.lower()}" for state, count in sorted(states.items())) or "none"
+
+
+def _drift(name: str, where: Site) -> list[str]:
+    """What runs otherwise than it was applied; nothing where it was applied elsewhere, which is no drift."""
+    drift = drift_of(name, where)
+    if isinstance(drift, Missing):
+        return []
+    return [f"{change.path} is {_value(change.live)}, {_value(change.desired)} was applied" for change in drift]
+
+
+def _value(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _traffic(traffic: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Quantities as people write them in YAML, and the one unit that each becomes inside raytide.
 
-A duration is seconds, a size bytes, a share a fraction of one, a price US dollars per hour. A bare number where
-a unit belongs is an error: `ttft: 500` is half a second to one reader and eight minutes to another.
+A duration is seconds, a size bytes, a share a fraction of one, a price US dollars per hour or per million tokens. A
+bare number where a unit belongs is an error: `ttft: 500` is half a second to one reader and eight minutes to another.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ DURATION_PATTERN: Final = rf"^{_DURATION_NUMBER}(ns|us|ms|s|m|h|d)$"
 SIZE_PATTERN: Final = rf"^{_NUMBER}(B|[kMGT]B|[KMGT]iB)$"
 _PERCENT_PATTERN: Final = r"^(100(?:\.0{1,15})?|[0-9]{1,2}(?:\.[0-9]{1,15})?)%$"
 _PRICE_PATTERN: Final = rf"^\${_NUMBER}/h$"
+_TOKEN_PRICE_PATTERN: Final = rf"^\${_NUMBER}/Mtok$"
 _COUNT_PATTERN: Final = rf"^{_NUMBER}([kMG]?)$"
 
 
@@ -56,6 +57,11 @@ def parse_fraction(value: object) -> float:
 def parse_usd_per_hour(value: object) -> float:
     """US dollars per hour from `$2.5/h`."""
     return float(_match(value, _PRICE_PATTERN, "a price such as $2.5/h")[1])
+
+
+def parse_usd_per_million_tokens(value: object) -> float:
+    """US dollars per million tokens from `$0.15/Mtok`."""
+    return float(_match(value, _TOKEN_PRICE_PATTERN, "a price such as $0.15/Mtok")[1])
 
 
 def parse_count(value: object) -> int:
@@ -112,6 +118,9 @@ def _text_schema(pattern: str, example: str) -> WithJsonSchema:
 Seconds = Annotated[float, BeforeValidator(parse_duration_s), _text_schema(DURATION_PATTERN, "500ms")]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), _text_schema(SIZE_PATTERN, "40GiB")]
 UsdPerHour = Annotated[float, BeforeValidator(parse_usd_per_hour), _text_schema(_PRICE_PATTERN, "$2.5/h")]
+UsdPerMillionTokens = Annotated[
+    float, BeforeValidator(parse_usd_per_million_tokens), _text_schema(_TOKEN_PRICE_PATTERN, "$0.15/Mtok")
+]
 Count = Annotated[
     int,
     BeforeValidator(parse_count),

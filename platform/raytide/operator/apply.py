@@ -13,13 +13,17 @@ from raytide.core.spec import Service
 from raytide.operator.local.ports import is_free
 from raytide.operator.model import resolve, resolve_adapter
 from raytide.operator.plan.desired import ServedModel, application
-from raytide.operator.plan.diff import Plan, Verb, plan
+from raytide.operator.plan.diff import Plan, Verb, differences, plan
+from raytide.operator.plan.gateway import GATEWAY_APP, gateway_application
 from raytide.operator.plan.price import replica_usd_per_hour
 from raytide.operator.plan.runnable import nowhere, require_runnable
 from raytide.operator.site import Site
+from raytide.services.ledger.database import ledger_url
 
 POLL_S = 1.0
 FAILED = "DEPLOY_FAILED"
+_ANY = -1.0
+"""The time of no deployment: whichever runs will do."""
 _OUR_SENTENCE = re.compile(r"^\s*raytide\.[\w.]+: (.+)$", re.MULTILINE)
 """The last line of a replica's traceback where one of our errors ended it."""
 _ANY_ERROR = re.compile(r"^\s*((?:[\w.]+)?(?:Error|Exception): .+)$", re.MULTILINE)
@@ -31,7 +35,7 @@ def prepare(service: Service, site: Site) -> Plan:
     Raises:
         RaytideError: as `desired`, or the cluster does not answer.
     """
-    return plan(desired(service, site), _live(service.metadata.name, site))
+    return plan(desired(service, site), declared(service.metadata.name, site))
 
 
 def desired(service: Service, site: Site) -> dict[str, Any]:
@@ -53,6 +57,11 @@ def desired(service: Service, site: Site) -> dict[str, Any]:
     return application(service, model, prices=prices, journal=str(journal))
 
 
+def gateway(site: Site) -> dict[str, Any]:
+    """The Serve application that stands in front of all services."""
+    return gateway_application(site.gateway, ledger_url(site.home))
+
+
 def _model(service: Service, site: Site) -> ServedModel:
     """The model with its adapters; an emulated engine loads none, so that any name will do."""
     declared = service.spec.model
@@ -68,12 +77,14 @@ def apply(step: Plan, site: Site, *, watch: Callable[[str], None], timeout_s: fl
     Raises:
         RunFailed: the service did not come up; the sentence says why as far as Serve knows.
     """
-    if step.verb is Verb.NOTHING:
+    front = gateway(site)
+    if step.verb is Verb.NOTHING and not any(differences(front, declared(GATEWAY_APP, site))):
         return
-    _require_free_port(site)
-    before = _application(step.service, site).get("last_deployed_time_s")
-    site.dashboard.put_application(step.desired, site.http.model_dump())
+    _require_free_ports(site)
+    before = _ANY if step.verb is Verb.NOTHING else _application(step.service, site).get("last_deployed_time_s")
+    site.dashboard.put_applications((front, step.desired), site.http.model_dump())
     _wait_running(step.service, site, watch, before=before, timeout_s=timeout_s)
+    _wait_running(GATEWAY_APP, site, watch, before=_ANY, timeout_s=timeout_s)
 
 
 def delete(name: str, site: Site, *, timeout_s: float) -> bool:
@@ -89,20 +100,37 @@ def delete(name: str, site: Site, *, timeout_s: float) -> bool:
     return True
 
 
-def _live(name: str, site: Site) -> dict[str, Any] | None:
+def see_through(name: str, site: Site, watch: Callable[[str], None], *, timeout_s: float) -> None:
+    """Return once an application that was put before runs; at once where it does.
+
+    Raises:
+        RunFailed: it did not come up.
+    """
+    if _application(name, site).get("status") != "RUNNING":
+        _wait_running(name, site, watch, before=None, timeout_s=timeout_s)
+
+
+def declared(name: str, site: Site) -> dict[str, Any] | None:
     """The declared config of a running application; a failed one counts as absent, so that it is deployed anew."""
     live = _application(name, site)
     declared: dict[str, Any] | None = live.get("deployed_app_config")
     return None if live.get("status") == FAILED else declared
 
 
-def _require_free_port(site: Site) -> None:
+def _require_free_ports(site: Site) -> None:
     """Serve itself reports a taken port only in a log, and then never becomes healthy."""
-    serving = site.dashboard.serve_details().get("proxies")
-    if not serving and site.is_here and not is_free(site.http.port, site.http.host):
+    details = site.dashboard.serve_details()
+    if not details.get("proxies"):
+        _require_free(site, "http", site.http.host, site.http.port)
+    if GATEWAY_APP not in details.get("applications", {}):
+        _require_free(site, "gateway", site.gateway.host, site.gateway.port)
+
+
+def _require_free(site: Site, section: str, host: str, port: int) -> None:
+    if site.is_here and not is_free(port, host):
         raise RaytideError(
-            f"port {site.http.port} on {site.http.host} is in use: stop what listens there, or set another one as "
-            "spec.http.port in the cluster file"
+            f"port {port} on {host} is in use: stop what listens there, or set another one as spec.{section}.port in "
+            "the cluster file"
         )
 
 

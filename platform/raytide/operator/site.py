@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from raytide.core.errors import ClusterUnreachable
 from raytide.core.home import home
 from raytide.core.spec import Cluster, read_as
-from raytide.core.spec.cluster import Http
+from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.local.record import LocalCluster, recall
+from raytide.operator.serve_api import ServeApi
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 DEFAULT_CLUSTER_FILE = Path("platform/cluster.yaml")
@@ -29,11 +30,15 @@ class Site:
     """The declared cluster; None where no file declares it, and then nothing has a price."""
     http: Http
     """Where Serve answers, or will."""
+    gateway: Gateway = Gateway()  # noqa: RUF009 (frozen)
+    """The gateway as declared."""
+    serve: ServeApi | None = None
+    """In the place of the dashboard's, for a rehearsal without a cluster."""
 
     @property
-    def dashboard(self) -> Dashboard:
-        """A client of the cluster's dashboard."""
-        return Dashboard(self.address)
+    def dashboard(self) -> ServeApi:
+        """Serve's applications, through the cluster's dashboard."""
+        return self.serve or Dashboard(self.address)
 
     @property
     def is_here(self) -> bool:
@@ -53,7 +58,13 @@ def site(address: str | None, cluster_file: Path | None) -> Site:
     cluster = read_as(Cluster, file) if file else None
     given = address or os.environ.get("RAY_API_SERVER_ADDRESS") or (local.dashboard if local else DEFAULT_ADDRESS)
     found = _checked(given.rstrip("/"))
-    return Site(address=found, home=home(), cluster=cluster, http=_http(cluster, local, found))
+    return Site(
+        address=found,
+        home=home(),
+        cluster=cluster,
+        http=_http(cluster, local, found),
+        gateway=_gateway(cluster, local, found),
+    )
 
 
 def _checked(address: str) -> str:
@@ -65,6 +76,13 @@ def _checked(address: str) -> str:
     if not is_one:
         raise ClusterUnreachable(f"{address!r} is no address of a dashboard: write it as {DEFAULT_ADDRESS}")
     return address
+
+
+def _gateway(cluster: Cluster | None, local: LocalCluster | None, address: str) -> Gateway:
+    declared = cluster.spec.gateway if cluster else Gateway()
+    if local and local.dashboard == address:
+        return declared.model_copy(update={"port": local.gateway_port})
+    return declared
 
 
 def _http(cluster: Cluster | None, local: LocalCluster | None, address: str) -> Http:

@@ -9,19 +9,20 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from raytide.operator.adapters.dashboard import Dashboard
+from raytide.autoscaling.live.follow import BRAIN
 from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.plan.desired import IMPORT_PATH
+from raytide.operator.serve_api import ServeApi
 from raytide.services.engines.edge import STATUS_PATH
 
 BRAIN_TIMEOUT_S = 10.0
 
 
-def services(dashboard: Dashboard) -> list[dict[str, Any]]:
+def services(dashboard: ServeApi) -> list[dict[str, Any]]:
     """One entry per service: state, revision, model, replicas by state as on the dashboard's Serve page, the brain."""
     details = dashboard.serve_details()
     ours = [app for app in details.get("applications", {}).values() if _is_ours(app)]
-    return [_service(app, base_url(details, app.get("route_prefix"), dashboard.address)) for app in ours]
+    return [_service(app, base_url(details, _route(app), dashboard.address)) for app in ours]
 
 
 def base_url(details: Mapping[str, Any], route_prefix: str | None, dashboard: str) -> str:
@@ -37,6 +38,13 @@ def base_url(details: Mapping[str, Any], route_prefix: str | None, dashboard: st
 
 def _is_ours(app: Mapping[str, Any]) -> bool:
     return (app.get("deployed_app_config") or {}).get("import_path") == IMPORT_PATH
+
+
+def _route(app: Mapping[str, Any]) -> str:
+    """Where the gateway answers for it, which its brain knows."""
+    deployments = app["deployed_app_config"]["deployments"]
+    access = next(one["user_config"]["access"] for one in deployments if one["name"] == BRAIN)
+    return str(access["route"])
 
 
 def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:

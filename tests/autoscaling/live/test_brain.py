@@ -14,6 +14,7 @@ from raytide.autoscaling.journal import replay
 from raytide.autoscaling.live.brain import SAVED_EVERY, Brain
 from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
+from raytide.autoscaling.live.measures import Measure
 from raytide.autoscaling.live.memory import Memory, load
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.live.routes import Routes
@@ -39,6 +40,8 @@ class Serve:
     said: Callable[[float], tuple[ReplicaReport, ...]] = lambda _: ()
     """What the replicas report until a time."""
     brain: Brain | None = None
+    shown: list[Measure] = field(default_factory=list)
+    """As metrics."""
 
     def see(self, application: str, variants: tuple[str, ...], targets: dict[str, int]) -> tuple[Fleet, ...]:
         assert (application, variants) == ("chat", ("v",))
@@ -52,7 +55,7 @@ class Serve:
         return (self.fleet,)
 
     def start(self, revision: str = "r") -> Brain:
-        self.brain = Brain("chat", ("v",), revision, see=self.see, now_s=lambda: self.now_s)
+        self.brain = Brain("chat", ("v",), revision, see=self.see, now_s=lambda: self.now_s, show=self.shown.extend)
         return self.brain
 
 
@@ -116,6 +119,8 @@ def test_reports_come_in_and_the_policys_decision_goes_out(
         moves = [(entry["previous"], entry["target"]) for entry in status["decisions"]]
         assert moves[0] == (1, status["decisions"][0]["target"])
         assert all(reason["says"] for entry in status["decisions"] for reason in entry["reasons"])
+        wanted = [measure.value for measure in serve.shown if measure.name == "raytide_desired_replicas"]
+        assert wanted[-1] == _target(brain)
 
     _play(story())
     pairs = list(replay(journal.read_text().splitlines(keepends=True)))

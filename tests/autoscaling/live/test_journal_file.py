@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from raytide.autoscaling.journal import Entry, entered, replay
-from raytide.autoscaling.live.journal_file import JournalFile
+from raytide.autoscaling.live.journal_file import SAYS_KNOWN_EVERY, JournalFile
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation, VariantView
 from raytide.autoscaling.policy import Raytide
@@ -82,3 +82,11 @@ def test_a_long_file_is_set_aside_and_each_part_is_replayed_by_itself(terms: Ter
     assert max(numbers) < 110_000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chat.1.jsonl", "chat.jsonl"]
     assert min(_replayed(path) for path in tmp_path.iterdir()) > 0
+
+
+def test_a_long_life_says_now_and_then_what_was_known(terms: Terms, tmp_path: Path) -> None:
+    file = JournalFile(tmp_path / "chat.jsonl")
+    for entry, known in _life(terms, 2 * SAYS_KNOWN_EVERY + 2):
+        file.add(entry, known)
+    assert file.path.read_text().count('{"known"') == 2
+    assert _replayed(file.path) == 2 * SAYS_KNOWN_EVERY + 2

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +20,10 @@ from raytide.autoscaling.forecast.work import nothing_yet
 from raytide.autoscaling.journal import entered
 from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
+from raytide.autoscaling.live.gauges import Gauges
 from raytide.autoscaling.live.journal_file import JournalFile
 from raytide.autoscaling.live.ledger import Ledger
+from raytide.autoscaling.live.measures import Measure, measures_of
 from raytide.autoscaling.live.memory import Memory, load, save
 from raytide.autoscaling.live.observe import Observer
 from raytide.autoscaling.live.reports import ReplicaReport
@@ -51,12 +53,14 @@ class Brain:
         *,
         see: Callable[[str, tuple[str, ...], dict[str, int]], Sequence[Fleet]] = fleets,
         now_s: Callable[[], float] = time.time,
+        show: Callable[[Iterable[Measure]], None] | None = None,
     ) -> None:
         self._application = application
         self._variants = variants
         self._revision = revision
         self._see = see
         self._now_s = now_s
+        self._show = show or Gauges(application).show
         self._observer = Observer()
         self._ledger = Ledger()
         self._fleets: Sequence[Fleet] = ()
@@ -158,6 +162,7 @@ class Brain:
         self._num_decisions += 1
         if settings.memory and self._num_decisions % SAVED_EVERY == 0:
             save(self._memory(self._known), settings.memory)
+        self._show(measures_of(self._decision, terms))
 
     def _memory(self, known: Knowledge) -> Memory:
         return Memory(

@@ -1,4 +1,4 @@
-"""The journal of one service on disk: what `raytide replay` decides again."""
+"""The journal of one service on disk: what `raytide journal replay` decides again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from raytide.autoscaling.policy.knowledge import Knowledge
 
 LONGEST_BYTES: Final = 64 * 2**20
 """About a day of decisions of one variant, five seconds apart; one older file is kept beside it."""
+SAYS_KNOWN_EVERY: Final = 360
+"""Decisions: `raytide explain` decides at most so many again to get to one, which takes about a second; what was known
+takes an eighth of the file."""
 
 
 class JournalFile:
@@ -20,17 +23,20 @@ class JournalFile:
         self.path = path
         self._longest_bytes = longest_bytes
         self._before: Entry | None = None
+        self._num_since_known = 0
 
     def add(self, entry: Entry, known: Knowledge) -> None:
-        """Append a decision, and what was known before it where nothing in the file says so."""
+        """Append a decision; and what was known before it where nothing in the file says so, or not for long."""
         if self._before is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _mend(self.path)
         if self._is_long() or (self._before is None and self._is_foreign()):
             self.path.replace(self.path.with_name(f"{self.path.stem}.1{self.path.suffix}"))
             self._before = None
-        if self._before is None and not entry.begins:
+        says_known = not entry.begins and (self._before is None or self._num_since_known >= SAYS_KNOWN_EVERY)
+        if says_known:
             entry = replace(entry, known=known)
+        self._num_since_known = 1 if says_known or entry.begins else self._num_since_known + 1
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(lines_of(entry, self._before))
         self._before = entry

@@ -83,7 +83,7 @@ def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settin
     budget = 1.0 - terms.objective.attainment
     price = worth.price(settings.budget_share * budget)
     standing = settings.standing_share * settings.budget_share * budget
-    most, most_kept = (_standing(known, unit, share) for share in (standing, standing / _STANDING_DOUBT))
+    most, most_kept = (standing_size(known, unit, share) for share in (standing, standing / _STANDING_DOUBT))
     wanted = min(worth_having(missing, rate, price), most) + settings.headroom_replicas
     kept = min(worth_having(missing, rate, price / settings.return_doubt), most_kept) + settings.headroom_replicas
     reason = _explained(seen, missing, rate, price, unit, wanted, most, terms)
@@ -109,8 +109,11 @@ def _interval_s(known: Knowledge) -> float:
     return float(known.last_span_s)
 
 
-def _standing(known: Knowledge, unit: float, budget: float) -> int:
-    """The fleet that would keep the objective if it never changed: more is never worth it, unless the load is new."""
+def standing_size(known: Knowledge, unit: float, budget: float) -> int:
+    """The fleet of replicas that bear `unit` that would keep the objective if it never changed.
+
+    More is never worth it, unless the load is new.
+    """
     need = known.forecast.standing.quantile(1.0 - budget) or 0.0
     recent = _quantile(known.needs, _RECENT_Q) if known.needs else 0.0
     return max(1, math.ceil(max(need, recent) / unit - 1e-9))

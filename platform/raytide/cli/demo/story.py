@@ -19,6 +19,7 @@ from raytide.core.spec import Job, Service, read_as
 from raytide.core.spec.job import EvaluateSpec, PreprocessSpec, TrainSpec
 from raytide.core.units import format_bytes
 from raytide.operator import apply as operator
+from raytide.operator import change
 from raytide.operator.local.end import end
 from raytide.operator.local.head import start
 from raytide.operator.local.record import LocalCluster, recall
@@ -83,7 +84,7 @@ def _promote(view: View) -> None:
 def _serve(view: View, service: Service, where: Site) -> None:
     with view.step("apply") as step:
         planned = operator.prepare(service, where)
-        operator.apply(planned, where, watch=step.show, timeout_s=300)
+        change.carry_out(planned, where, watch=step.show, timeout_s=300)
         step.done(f"{_url(where)}/v1, measured and warm before its first request")
 
 

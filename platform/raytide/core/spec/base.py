@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 _NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,45}[a-z0-9])?$"
 
@@ -16,6 +16,15 @@ def parse_name(value: object) -> str:
         raise ValueError("a name of at most 47 lower-case letters, digits and dashes that starts with a letter")
     return value
 
+
+def _above_zero(value: float) -> float:
+    if value <= 0:  # rates and capacities are quotients by these
+        raise ValueError("a value above zero")
+    return value
+
+
+AboveZero = AfterValidator(_above_zero)
+"""For quantities with a unit, whose schema is a text."""
 
 Name = Annotated[
     str,

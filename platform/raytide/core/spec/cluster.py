@@ -42,12 +42,27 @@ class Http(Strict):
     port: int = Field(default=8000, ge=1, le=65535)
 
 
+class Gateway(Strict):
+    """Where clients reach all services; loopback unless said otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    ledger: str | None = Field(default=None, examples=["postgresql://raytide@db.internal/raytide"])
+    """The database of API keys, budgets and usage; PostgreSQL where gateways run on several nodes. A SQLite file in
+    the storage folder where unset."""
+    replicas: int = Field(default=1, ge=1)
+    """Gateways; those on one node share its port."""
+    max_body: Bytes = 10_000_000
+    """Larger requests are refused with 413."""
+
+
 class ClusterSpec(Strict):
     """The pools, and where services answer."""
 
     pools: tuple[Pool, ...] = Field(min_length=1)
     http: Http = Http()
     """Ray Serve's HTTP address; fixed once Serve runs on the cluster."""
+    gateway: Gateway = Gateway()
 
 
 class Cluster(Document):

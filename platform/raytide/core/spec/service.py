@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from raytide.core.spec.base import Document, Name, Strict
+from raytide.core.spec.access import Access
+from raytide.core.spec.base import AboveZero, Document, Name, Strict
 from raytide.core.spec.cluster import Accelerator, Market
+from raytide.core.spec.rollout import Rollout
 from raytide.core.units import Bytes, Count, Fraction, Seconds, UsdPerHour
 
 
@@ -33,19 +35,10 @@ class Engine(Strict):
     """vLLM engine arguments with underscores, as `max_model_len: 4096`; an emulated engine takes its limits here."""
 
 
-def _above_zero(value: float) -> float:
-    if value <= 0:  # rates and capacities are quotients by these
-        raise ValueError("a value above zero")
-    return value
-
-
-_AboveZero = AfterValidator(_above_zero)
-
-
 class IterationTime(Strict):
     """What one iteration of the engine takes, term by term."""
 
-    base: Annotated[Seconds, _AboveZero]
+    base: Annotated[Seconds, AboveZero]
     """An iteration with nothing in it: mostly the weights' way through memory."""
     per_sequence: Seconds = 0.0
     """Added by each sequence that decodes."""
@@ -53,7 +46,7 @@ class IterationTime(Strict):
     """Added times the square root of the number of sequences: the curvature of expert routing."""
     per_kv_token: Seconds = 0.0
     """Added by each token that the sequences hold in the KV cache, as `79ns` or `7.9e-5ms`."""
-    per_prefill_token: Annotated[Seconds, _AboveZero]
+    per_prefill_token: Annotated[Seconds, AboveZero]
     """Added by each prompt token that the iteration computes."""
 
 
@@ -61,7 +54,7 @@ class Performance(Strict):
     """What one replica can do, where it is known before one has run."""
 
     iteration: IterationTime
-    kv_capacity_tokens: Annotated[Count, _AboveZero]
+    kv_capacity_tokens: Annotated[Count, AboveZero]
     """Tokens of KV cache that fit beside the weights, over all accelerators of a replica."""
 
 
@@ -162,7 +155,7 @@ class Scaling(Strict):
     min_replicas: int = Field(default=1, ge=0)
     """0 lets an idle service stop; the first request wakes it, and waits for that."""
     max_replicas: int = Field(default=1, ge=1)
-    interval: Annotated[Seconds, _AboveZero] = 5.0
+    interval: Annotated[Seconds, AboveZero] = 5.0
     """Time between two decisions."""
     scale_down_after: Seconds = 60.0
     """A replica is let go once it was not worth having for this long, and for one and a half cold starts."""
@@ -190,6 +183,9 @@ class ServiceSpec(Strict):
     budget: Budget | None = None
     traffic: Traffic | None = None
     scaling: Scaling = Scaling()
+    access: Access = Access()
+    rollout: Rollout | None = None
+    """Where unset, a new revision replaces the replicas one after the other."""
 
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +32,18 @@ class Dashboard:
         declared: dict[str, Any] | None = application.get("deployed_app_config")
         return declared
 
-    def put_application(self, application: Mapping[str, Any], http_options: Mapping[str, Any]) -> None:
-        """Deploy one application beside the declared others, which a PUT without them would delete."""
-        self._put([*self._others(application["name"]), application], http_options)
+    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+        """Deploy these applications beside the declared others, which a PUT without them would delete."""
+        names = {application["name"] for application in applications}
+        self._put([*self._others(names), *applications], http_options)
 
     def delete_application(self, name: str) -> None:
         """Remove one application, keep the others."""
-        self._put(self._others(name), {})
+        self._put(self._others({name}), {})
 
-    def _others(self, name: str) -> list[dict[str, Any]]:
+    def _others(self, names: Collection[str]) -> list[dict[str, Any]]:
         applications: dict[str, Any] = self.serve_details().get("applications", {})
-        declared = (app.get("deployed_app_config") for other, app in applications.items() if other != name)
+        declared = (app.get("deployed_app_config") for name, app in applications.items() if name not in names)
         return [config for config in declared if config]
 
     def _put(self, applications: Iterable[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:

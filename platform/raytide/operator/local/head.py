@@ -32,7 +32,7 @@ IDLE_NODE_S = 10.0
 """After which a rehearsed node without work is removed."""
 
 
-def start(home: Path, http_port: int, rehearsed: Cluster | None = None) -> LocalCluster:
+def start(home: Path, http_port: int, rehearsed: Cluster | None = None, *, gateway_port: int = 8080) -> LocalCluster:
     """A running head node, remembered in `home` before its first process starts, so that it can always be ended.
 
     With a cluster to rehearse, its pools are nodes of this machine that come and go with what is asked of them.
@@ -45,6 +45,7 @@ def start(home: Path, http_port: int, rehearsed: Cluster | None = None) -> Local
         temp_dir=tempfile.mkdtemp(prefix="raytide-"),  # short: Ray's sockets live there, 107 bytes at most
         dashboard=f"http://{LOOPBACK}:{preferred(DASHBOARD_PORT)}",
         http_port=preferred(http_port),
+        gateway_port=preferred(gateway_port),
     )
     remember(home, cluster)
     log = home / "ray.log"

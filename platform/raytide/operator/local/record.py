@@ -22,6 +22,8 @@ class LocalCluster:
     """As `http://127.0.0.1:8265`; what `ray job submit --address` takes."""
     http_port: int
     """Where Ray Serve will answer."""
+    gateway_port: int = 8080
+    """Where the gateway will."""
 
 
 def record_file(home: Path) -> Path:

@@ -53,7 +53,7 @@ def application(
     spec = service.spec
     return {
         "name": service.metadata.name,
-        "route_prefix": spec.route,
+        "route_prefix": None,  # the gateway answers for it
         "import_path": IMPORT_PATH,
         "args": _revision(service, model),
         "autoscaling_policy": {
@@ -210,8 +210,16 @@ def _brain(service: Service, model: ServedModel, prices: Sequence[float | None],
         scale_down_after_s=scaling.scale_down_after,
         stale_after_s=scaling.stale_after,
         journal=journal,
+        access=_access(service.spec),
     )
     return {"name": BRAIN, "user_config": settings.to_user_config(), "autoscaling_config": _autoscaling(1, 1)}
+
+
+def _access(spec: ServiceSpec) -> dict[str, Any]:
+    """What the gateway needs to know of the service; the brain hands it on."""
+    classes = spec.traffic.classes if spec.traffic else ()
+    priorities = {one.name: one.priority for one in classes}
+    return {**spec.access.model_dump(), "route": spec.route, "priorities": priorities}
 
 
 def _autoscaling(min_replicas: int, max_replicas: int) -> dict[str, Any]:

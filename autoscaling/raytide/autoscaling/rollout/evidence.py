@@ -1,0 +1,67 @@
+"""What is known of two revisions that serve at the same time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from raytide.autoscaling.missing import Missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Requests of one revision that ended, counted since it began."""
+
+    num: int = 0
+    """All of them."""
+    failed: int = 0
+    """Ended with an error that is not the client's."""
+    missed_ttft: int = 0
+    """Of those that did not fail."""
+    missed_tpot: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Those that did not fail."""
+        return self.num - self.failed
+
+    def since(self, before: Tally) -> Tally:
+        """What was counted after `before`; counters that began anew count from zero."""
+        counted = Tally(
+            num=self.num - before.num,
+            failed=self.failed - before.failed,
+            missed_ttft=self.missed_ttft - before.missed_ttft,
+            missed_tpot=self.missed_tpot - before.missed_tpot,
+        )
+        return counted if counted._is_one else self
+
+    @property
+    def _is_one(self) -> bool:
+        return 0 <= self.failed <= self.num and all(
+            0 <= missed <= self.answered for missed in (self.missed_ttft, self.missed_tpot)
+        )
+
+
+NOTHING_COUNTED: Final = Tally()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What an evaluation said of a model, less is better: bits per byte, perplexity."""
+
+    metric: str
+    value: float
+    data: str
+    """Names the held-out data: only scores on the same data compare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that a verdict rests on."""
+
+    canary: Tally
+    stable: Tally
+    canary_quality: Quality | Missing
+    stable_quality: Quality | Missing
+    canary_ready: bool
+    """Whether a replica of the canary serves."""

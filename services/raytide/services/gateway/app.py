@@ -1,0 +1,139 @@
+"""The gateway as an ASGI application: every OpenAI route of every service behind one address."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from starlette.types import Receive, Scope, Send
+
+from raytide.services.gateway import metrics
+from raytide.services.gateway.asked import CHAT, COMPLETIONS, EMBEDDINGS
+from raytide.services.gateway.exchange import Desk, Exchange
+from raytide.services.gateway.fleet import Fleet
+from raytide.services.gateway.incoming import ClientLeft, Headers
+from raytide.services.gateway.refusal import Refusal, Refused, invalid
+
+MODELS: Final = "/v1/models"
+HEALTH: Final = "/health"
+METRICS: Final = "/metrics"
+STATUS: Final = "/raytide/status"
+_ENGINES: Final = (COMPLETIONS, CHAT, EMBEDDINGS)
+_JSON: Final = b"application/json"
+_FAULT: Final = Refusal(
+    status=500, kind="internal_error", code="internal_error", message="the gateway failed; its log says where"
+)
+
+_log = logging.getLogger("ray.serve")
+Status = Callable[[str], Awaitable[dict[str, Any]]]
+"""A service's own summary, from its brain; raises `LookupError` where nobody answers."""
+
+
+class Gateway:
+    """Answers clients of all services."""
+
+    def __init__(self, desk: Desk, status: Status) -> None:
+        self._desk, self._status = desk, status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or the lifespan events of a server."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._guarded(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """No traceback reaches a client, and none is the end of the connection's other requests."""
+        has_begun = False
+
+        async def watched(message: Any) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, watched)
+        except ClientLeft:
+            return
+        except Refused as refused:
+            await self._refuse(refused.refusal, send)
+        except Exception:
+            _log.exception("raytide: a request failed in the gateway")
+            if not has_begun:
+                await self._refuse(_FAULT, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        prefix, rest = self._desk.directory.split(path)
+        method = scope["method"]
+        if rest in _ENGINES:
+            _require(method, "POST", rest)
+            await Exchange(self._desk, Headers(scope["headers"]), receive, send).run(prefix, rest)
+            return
+        answers = {HEALTH: self._health, METRICS: self._metrics, MODELS: self._models, STATUS: self._status_of}
+        if rest not in answers:
+            message = (
+                f"there is no {rest[:100]!r} here; the routes are {', '.join((*_ENGINES, MODELS, HEALTH, METRICS))}"
+            )
+            raise Refused(invalid(message, status=404, code="unknown_route"))
+        _require(method, "GET", rest)
+        content_type, body = await answers[rest](prefix)
+        await _send(send, 200, [(b"content-type", content_type), (b"content-length", str(len(body)).encode())], body)
+
+    async def _health(self, _prefix: str) -> tuple[bytes, bytes]:
+        services = {fleet.routes.service: len(fleet.routes.upstreams) for fleet in self._desk.directory}
+        return _JSON, json.dumps({"status": "ok", "replicas": services}).encode()
+
+    async def _metrics(self, _prefix: str) -> tuple[bytes, bytes]:
+        for fleet in self._desk.directory:
+            service = fleet.routes.service
+            self._desk.metrics.held.labels(service).set(self._desk.held.num(service))
+        return metrics.CONTENT_TYPE, self._desk.metrics.text()
+
+    async def _models(self, prefix: str) -> tuple[bytes, bytes]:
+        cards = [card for fleet in self._desk.directory.below(prefix) for card in _cards(fleet)]
+        return _JSON, json.dumps({"object": "list", "data": cards}).encode()
+
+    async def _status_of(self, prefix: str) -> tuple[bytes, bytes]:
+        there = self._desk.directory.below(prefix)
+        if len(there) != 1:
+            raise Refused(invalid("several services answer here; ask below the route of one", status=404))
+        try:
+            return _JSON, json.dumps(await self._status(there[0].routes.service)).encode()
+        except LookupError as error:
+            raise Refused(invalid(f"the service's brain does not answer: {error}", status=503)) from error
+
+    async def _refuse(self, refusal: Refusal, send: Send) -> None:
+        self._desk.metrics.refused.labels(refusal.code).inc()
+        headers = refusal.headers
+        if refusal.status in (408, 413):  # what is left of the body is not read
+            headers.append((b"connection", b"close"))
+        await _send(send, refusal.status, headers, refusal.body)
+
+
+def _cards(fleet: Fleet) -> list[dict[str, Any]]:
+    names = {fleet.routes.service} | fleet.models
+    facts = {"object": "model", "created": 0, "owned_by": "raytide", "max_model_len": fleet.context_tokens or None}
+    return [{"id": name, **facts} for name in sorted(names)]
+
+
+def _require(method: str, wanted: str, path: str) -> None:
+    if method != wanted and not (wanted == "GET" and method == "HEAD"):
+        message = f"{path} takes {wanted}, not {method[:20]}"
+        raise Refused(invalid(message, status=405, code="method_not_allowed"))
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while (message := await receive())["type"] != "lifespan.shutdown":
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})

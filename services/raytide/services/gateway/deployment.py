@@ -1,0 +1,139 @@
+"""The gateway on Ray Serve: `import_path: raytide.services.gateway.deployment:build` in a Serve config."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ray import serve
+from ray.serve import Application
+from starlette.types import ASGIApp
+
+from raytide.autoscaling.live.follow import BRAIN
+from raytide.services.gateway.app import Gateway
+from raytide.services.gateway.directory import Directory
+from raytide.services.gateway.exchange import Desk
+from raytide.services.gateway.held import Held
+from raytide.services.gateway.keeper import Keeper
+from raytide.services.gateway.metrics import Metrics
+from raytide.services.gateway.relay import Relay
+from raytide.services.gateway.server import Port
+from raytide.services.gateway.settings import GatewaySettings
+from raytide.services.gateway.tables import ANSWER_S, Tables
+from raytide.services.gateway.upstream import AiohttpClient
+from raytide.services.ledger.clerk import Clerk
+from raytide.services.ledger.database import connect
+from raytide.services.ledger.keyring import Keyring
+from raytide.services.ledger.store import Ledger
+
+GATEWAY: Final = "gateway"
+"""Name of the deployment."""
+
+_log = logging.getLogger("ray.serve")
+
+
+def build(args: dict[str, Any]) -> Application:
+    """The gateway's replicas. Each listens on the declared port of its node, and answers through Serve as well."""
+    settings = GatewaySettings.model_validate(args)
+    deployment = serve.deployment(
+        serve.ingress()(GatewayReplica),
+        name=GATEWAY,
+        num_replicas=settings.num_replicas,
+        # Nothing is reserved: it must come up beside whatever fills the cluster.
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=_MOST_ONGOING,
+        graceful_shutdown_timeout_s=_DRAIN_S,
+    )
+    return deployment.bind(settings.model_dump())
+
+
+_MOST_ONGOING: Final = 10_000
+_DRAIN_S: Final = 330.0
+"""Longer than its server waits for open answers."""
+
+
+class GatewayReplica:
+    """One gateway: ready once it knows the services that run."""
+
+    # Serve awaits a constructor that is a coroutine; Python's own rule that it returns None is what mypy misses here.
+    async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]
+        parsed = GatewaySettings.model_validate(settings)
+        engine = await asyncio.to_thread(connect, parsed.ledger)
+        await asyncio.to_thread(Keyring(engine).admit_anonymous)
+        self._clerk = Clerk(Ledger(engine, gateway=f"{os.uname().nodename}-{uuid.uuid4().hex[:8]}"))
+        metrics, directory, held, client = Metrics(), Directory(), Held(), AiohttpClient()
+        desk = Desk(
+            directory=directory,
+            relay=Relay(client, metrics),
+            held=held,
+            keeper=Keeper(self._clerk, metrics),
+            metrics=metrics,
+            most_body_bytes=parsed.max_body_bytes,
+        )
+        cluster = RayCluster()
+        self._gateway = Gateway(desk, cluster.status)
+        self._tables = Tables(cluster, directory, held, client)
+        await self._tables.look()
+        self._following = asyncio.get_running_loop().create_task(self._tables.follow_forever())
+        self._port = Port(self._gateway, parsed.host, parsed.port)
+        self._port.start()
+        _log.info("raytide: the gateway listens on %s:%d, in %r", parsed.host, parsed.port, asyncio.get_running_loop())
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        """What Serve routes HTTP to, once the constructor has returned."""
+        return self._gateway
+
+    def check_health(self) -> None:
+        """Raises where the server or the tables have ended, so that Serve replaces the gateway."""
+        self._port.check_health()
+        if self._following.done():
+            raise RuntimeError("the gateway follows the cluster no more") from self._following.exception()
+
+    async def __del__(self) -> None:
+        """Serve calls this when the gateway is to stop: open answers go on to their end."""
+        if port := getattr(self, "_port", None):
+            await port.drain()
+        if clerk := getattr(self, "_clerk", None):
+            await asyncio.to_thread(clerk.close)
+
+
+class RayCluster:
+    """The services of this Ray cluster, through Serve's handles."""
+
+    async def services(self) -> list[str]:
+        """Applications that have a brain."""
+        details = await asyncio.to_thread(_serve_details)
+        return [name for name, app in details.get("applications", {}).items() if BRAIN in app.get("deployments", {})]
+
+    async def routes(self, service: str) -> Mapping[str, Any]:
+        """As the brain says."""
+        routes: Mapping[str, Any] = await self._brain(service).routes.remote()
+        return routes
+
+    async def wake(self, service: str, num_waiting: int) -> None:
+        """Tell the brain who waits."""
+        await self._brain(service).wake.remote(num_waiting)
+
+    async def status(self, service: str) -> dict[str, Any]:
+        """The brain's summary; raises `LookupError` where it does not answer."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                status: dict[str, Any] = await self._brain(service).status.remote()
+        except Exception as error:  # Ray raises what the brain did, and its own
+            raise LookupError(str(error)) from error
+        return status
+
+    def _brain(self, service: str) -> Any:
+        return serve.get_deployment_handle(BRAIN, app_name=service)
+
+
+def _serve_details() -> Mapping[str, Any]:
+    """Of the controller; what the public `serve.status()` returns is made from the same answer."""
+    from ray.serve.context import _get_global_client
+
+    details: Mapping[str, Any] = _get_global_client().get_serve_details()
+    return details

@@ -1,0 +1,159 @@
+"""One service's replicas, as the brain's latest table and what this gateway itself has sent them tell.
+
+A table is a second old, and requests come faster. So what this gateway sent counts as it is now, and the table only
+tells what others sent: its figure, less what this gateway had under way when the table came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from raytide.autoscaling.live.routes import Routes, Upstream
+from raytide.services.gateway.access import Access, access_of
+from raytide.services.gateway.choose import Candidate, seed_of
+from raytide.services.gateway.predict import Standing
+
+_USUAL_OUTPUT_TOKENS: Final = 128.0
+"""Of an answer, until some were seen."""
+_SUSPECT_S: Final = 5.0
+"""A brain hears from its replicas once a second, and forgets one that is silent."""
+_WEIGHT: Final = 0.02
+"""Of one answer in the mean: the last fifty count."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What this gateway has under way at one replica."""
+
+    sequences: int = 0
+    unfilled_tokens: int = 0
+    kv_tokens: int = 0
+
+
+class Replica:
+    """One upstream."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.name = upstream.replica
+        self.seed = seed_of(upstream.replica)
+        self._own = _Work()
+        self.see(upstream)
+
+    def see(self, upstream: Upstream) -> None:
+        """Take over what the replica reported last."""
+        own = self._own
+        self.upstream = upstream
+        self._others = Standing(
+            max(0, upstream.running + upstream.waiting - own.sequences),
+            max(0, upstream.waiting_prompt_tokens - own.unfilled_tokens),
+            max(0, upstream.kv_tokens - own.kv_tokens),
+        )
+
+    @property
+    def candidate(self) -> Candidate:
+        """As it stands now."""
+        own, others = self._own, self._others
+        standing = Standing(
+            others.sequences + own.sequences,
+            others.unfilled_tokens + own.unfilled_tokens,
+            others.kv_tokens + own.kv_tokens,
+        )
+        return Candidate(self.name, self.seed, self.upstream.engine, standing)
+
+    def send(self, num_sequences: int, prompt_tokens: int) -> Sent:
+        """A request goes there; say at what it is, and when it has ended."""
+        return Sent(self._own, num_sequences, prompt_tokens)
+
+
+class Sent:
+    """A request under way at a replica."""
+
+    def __init__(self, work: _Work, num_sequences: int, prompt_tokens: int) -> None:
+        self._work, self._num_sequences = work, max(1, num_sequences)
+        self._prompt_tokens = self._unfilled = prompt_tokens
+        work.sequences += self._num_sequences
+        work.unfilled_tokens += prompt_tokens
+        work.kv_tokens += prompt_tokens
+
+    def answers(self) -> None:
+        """Its first byte has come: the prompt is computed."""
+        self._work.unfilled_tokens -= self._unfilled
+        self._unfilled = 0
+
+    def ended(self) -> None:
+        """It is nobody's work any more."""
+        self.answers()
+        self._work.sequences -= self._num_sequences
+        self._work.kv_tokens -= self._prompt_tokens
+
+
+class Fleet:
+    """The replicas of one service, and its rules."""
+
+    def __init__(self, routes: Routes) -> None:
+        self._replicas: dict[str, Replica] = {}
+        self.usual_output_tokens = _USUAL_OUTPUT_TOKENS
+        self.models: frozenset[str] = frozenset()
+        """Names that its engines answer to, the service's own and adapters; empty until one was asked."""
+        self._max_model_len: int | None = None
+        self._learnt_of: str | None = None
+        self._suspects: dict[str, float] = {}
+        self.is_ready = asyncio.Event()
+        """Set while a replica takes requests."""
+        self.see(routes)
+
+    def see(self, routes: Routes) -> None:
+        """Take over the latest table."""
+        self.routes = routes
+        self.access: Access = access_of(routes.access)
+        before, self._replicas = self._replicas, {}
+        for upstream in routes.upstreams:
+            replica = before.get(upstream.replica)
+            if replica is None:
+                replica = Replica(upstream)
+            else:
+                replica.see(upstream)
+            self._replicas[upstream.replica] = replica
+        if self._replicas:
+            self.is_ready.set()
+        else:
+            self.is_ready.clear()
+
+    def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
+        """What an engine says of its models."""
+        self.models, self._max_model_len, self._learnt_of = models, max_model_len, self.routes.revision
+
+    @property
+    def knows_models(self) -> bool:
+        """Whether an engine of this revision was asked."""
+        return self._learnt_of == self.routes.revision
+
+    @property
+    def context_tokens(self) -> int:
+        """Most tokens of one sequence: the model's context, or what fits into a replica until that is known."""
+        if self._max_model_len is not None:
+            return self._max_model_len
+        return max((upstream.engine.kv_capacity_tokens for upstream in self.routes.upstreams), default=0)
+
+    def replica(self, name: str) -> Replica:
+        """The replica of this name."""
+        return self._replicas[name]
+
+    def suspect(self, name: str, now_s: float) -> None:
+        """The replica did not answer: the next table or the one after will tell whether it is gone."""
+        self._suspects[name] = now_s + _SUSPECT_S
+
+    def candidates(self, now_s: float, without: Collection[str] = ()) -> list[Candidate]:
+        """Those that may take a request; such as did not answer lately only where there are no others."""
+        if self._suspects:
+            self._suspects = {name: until_s for name, until_s in self._suspects.items() if until_s > now_s}
+        left = [each for name, each in self._replicas.items() if name not in without]
+        trusted = [each for each in left if each.name not in self._suspects]
+        return [each.candidate for each in trusted or left]
+
+    def saw_answer(self, output_tokens: float) -> None:
+        """An answer had so many tokens."""
+        self.usual_output_tokens += _WEIGHT * (output_tokens - self.usual_output_tokens)

@@ -1,0 +1,150 @@
+"""The gateway's own HTTP server: the address that clients use, without Ray Serve's proxy in between.
+
+Several gateways of one node share the port (`SO_REUSEPORT`): the kernel gives each new connection to one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from raytide.services.gateway.refusal import Refusal, invalid
+
+MOST_HEAD_BYTES: Final = 2**15
+"""Of a request's line and headers together; browsers and proxies send a few kilobytes."""
+MOST_HEADERS: Final = 100
+HEAD_S: Final = 10.0
+"""For a request's head to be complete once its first byte has come; a client that drips it holds a connection."""
+KEEP_ALIVE_S: Final = 75
+BACKLOG: Final = 2048
+DRAIN_S: Final = 300.0
+"""How long open answers may go on when the gateway is to stop."""
+
+
+class Port:
+    """An HTTP server in this process's event loop."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self._socket = _listening(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            http=GuardedProtocol,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=int(DRAIN_S),
+            server_header=False,
+        )
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Answers from now on."""
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
+
+    def check_health(self) -> None:
+        """Raises where the server has ended unasked."""
+        if self._serving is not None and self._serving.done() and not self._server.should_exit:
+            raise RuntimeError("the gateway's HTTP server has ended")
+
+    async def drain(self) -> None:
+        """Takes no more connections, and returns once every open answer is complete."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds on a request's head, and OpenAI's shape for what is no HTTP at all.
+
+    Its parser has no bounds of its own: a header without an end would fill the memory.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._in_head = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Counts what comes until the head is complete."""
+        if not self._in_head and (self.cycle is None or not self.cycle.more_body):
+            self._in_head, self._head_bytes = True, 0
+            self._head_timer = self.loop.call_later(HEAD_S, self._too_slow)
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse(_too_large())
+
+    def on_headers_complete(self) -> None:
+        """The head is here: within bounds it is a request."""
+        self._end_head()
+        num_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if num_bytes > MOST_HEAD_BYTES or len(self.headers) > MOST_HEADERS:
+            self._refuse(_too_large())
+        elif not self.transport.is_closing():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Of a request that was taken."""
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Of a request that was taken."""
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._end_head()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser does not take."""
+        self._end_head()
+        self._refuse(invalid(msg.rstrip("."), code="malformed_http"))
+
+    def _end_head(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        if self._in_head and not self.transport.is_closing():
+            self._refuse(invalid(f"no complete request within {HEAD_S:g} s", status=408, code="head_timeout"))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        headers = [*refusal.headers, (b"connection", b"close")]
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + refusal.body)
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for the process, which is Ray's."""
+        yield
+
+
+def _too_large() -> Refusal:
+    message = f"the request's headers are more than {MOST_HEADERS}, or larger than {MOST_HEAD_BYTES:,} bytes"
+    return invalid(message, status=431, code="headers_too_large")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True)

@@ -1,0 +1,94 @@
+"""Keeping the directory as the cluster is: who runs, and once a second what each brain says of its replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from raytide.autoscaling.codec import Undecodable
+from raytide.autoscaling.live.routes import Routes
+from raytide.services.gateway.directory import Directory
+from raytide.services.gateway.fleet import Fleet
+from raytide.services.gateway.held import Held
+from raytide.services.gateway.upstream import Client, UpstreamLost
+
+EVERY_S: Final = 1.0
+ANSWER_S: Final = 5.0
+"""A brain that takes longer is away; its last table is kept meanwhile."""
+
+_log = logging.getLogger("ray.serve")
+
+
+class Cluster(Protocol):
+    """What the gateway asks of the cluster."""
+
+    async def services(self) -> list[str]:
+        """The names of the services that are deployed."""
+
+    async def routes(self, service: str) -> Mapping[str, Any]:
+        """The plain data of `Routes`, from the service's brain."""
+
+    async def wake(self, service: str, num_waiting: int) -> None:
+        """Tell the brain who waits."""
+
+
+class Tables:
+    """Fills a directory."""
+
+    def __init__(self, cluster: Cluster, directory: Directory, held: Held, client: Client) -> None:
+        self._cluster, self._directory, self._held, self._client = cluster, directory, held, client
+
+    async def follow_forever(self) -> None:
+        """Look again and again; what fails is said and tried anew, with the last tables kept."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                _log.exception("raytide: the gateway's tables stay as they were")
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Ask once, each service beside the others."""
+        async with asyncio.timeout(ANSWER_S):
+            services = await self._cluster.services()
+        self._directory.keep(services)
+        await asyncio.gather(*(self._look_at(service) for service in services))
+
+    async def _look_at(self, service: str) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                routes = Routes.from_plain(await self._cluster.routes(service))
+                fleet = self._directory.see(routes, (routes.access or {}).get("route", "/"))
+                if num_waiting := self._held.num(service):
+                    await self._cluster.wake(service, num_waiting)
+            await self._learn(fleet)
+        except Undecodable:
+            _log.exception("raytide: the brain of %s speaks another version", service)
+        except Exception as error:  # Ray raises what the brain did, and its own
+            _log.warning("raytide: the brain of %s does not answer: %r", service, error)
+
+    async def _learn(self, fleet: Fleet) -> None:
+        """What the engines call their models, where that is not known of this revision."""
+        if fleet.knows_models or not fleet.routes.upstreams:
+            return
+        with contextlib.suppress(UpstreamLost, msgspec.MsgspecError):
+            cards = _CARDS.decode(await self._client.get(fleet.routes.upstreams[0].address, "/v1/models")).data
+            lengths = [card.max_model_len for card in cards if card.max_model_len is not None]
+            fleet.learn(frozenset(card.id for card in cards), max(lengths, default=None))
+
+
+class _Card(msgspec.Struct):
+    id: str
+    max_model_len: int | None = None
+
+
+class _Cards(msgspec.Struct):
+    data: list[_Card]
+
+
+_CARDS: Final = msgspec.json.Decoder(_Cards)

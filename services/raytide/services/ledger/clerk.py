@@ -1,0 +1,156 @@
+"""The ledger for an event loop: one thread enters what has come together since its last transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from raytide.services.ledger.account import Ask, Denied
+from raytide.services.ledger.sheet import Admitted
+from raytide.services.ledger.store import Operation
+from raytide.services.ledger.usage import Outcome, Settlement
+
+QUEUED_ASKS: Final = 10_000
+"""Requests that may wait for the ledger; seconds of them, and then it is better to say no."""
+BATCH: Final = 200
+"""Operations in a transaction: SQLite takes a few hundred values in a statement of any age."""
+KEEP_ALIVE_S: Final = 10.0
+"""How often a gateway says that it lives."""
+DEAD_AFTER_S: Final = 60.0
+"""A gateway that was silent for so long holds nothing any more; a pause of the machine is shorter."""
+RETRY_S: Final = 1.0
+
+_log = logging.getLogger("ray.serve")
+
+
+class Entering(Protocol):
+    """What the clerk needs of a ledger."""
+
+    def enter(self, operations: Sequence[Operation]) -> list[Admitted | Denied | None]:
+        """Commit the operations, or raise and have done none of them."""
+
+    def keep_alive(self, for_s: float) -> int:
+        """Say that this gateway lives for so long."""
+
+
+class LedgerSilent(Exception):
+    """The ledger did not take a request: its database fails, or too many wait for it."""
+
+
+class Clerk:
+    """Asks wait for their answer; settlements are entered some time, again and again until the database takes them."""
+
+    def __init__(self, ledger: Entering, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = ledger
+        self._clock_s = clock_s
+        self._asks: queue.SimpleQueue[_Waiting | Settlement | None] = queue.SimpleQueue()
+        self._unsettled: list[Settlement] = []
+        self._kept_alive_s = float("-inf")
+        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._thread.start()
+
+    async def admit(self, ask: Ask) -> Admitted | Denied:
+        """The ledger's answer.
+
+        Raises:
+            LedgerSilent: it has none.
+        """
+        if self._asks.qsize() >= QUEUED_ASKS:
+            raise LedgerSilent("too many requests wait for the ledger")
+        waiting = _Waiting(ask)
+        self._asks.put(waiting)
+        try:
+            return await waiting.answer
+        except asyncio.CancelledError:
+            # Whoever asked has left. The queue keeps the order, so this is entered after the ask.
+            self.settle(Settlement(request_id=ask.request_id, outcome=Outcome.CANCELLED))
+            raise
+
+    def settle(self, ended: Settlement) -> None:
+        """Take down the end of a request; returns at once."""
+        self._asks.put(ended)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Enter what is left, and end."""
+        self._asks.put(None)
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        is_open = True
+        while is_open:
+            taken = self._take()
+            is_open = None not in taken
+            self._unsettled += [each for each in taken if isinstance(each, Settlement)]
+            self._enter([each for each in taken if isinstance(each, _Waiting)])
+            self._stay_alive()
+
+    def _take(self) -> list[_Waiting | Settlement | None]:
+        """All that waits, once there is something or the time has come to say that the gateway lives."""
+        taken: list[_Waiting | Settlement | None] = []
+        try:
+            taken.append(self._asks.get(timeout=RETRY_S if self._unsettled else KEEP_ALIVE_S))
+            while len(taken) < BATCH:
+                taken.append(self._asks.get_nowait())
+        except queue.Empty:
+            pass
+        return taken
+
+    def _enter(self, asks: list[_Waiting]) -> None:
+        ended = self._unsettled[:BATCH]
+        if not (asks or ended):
+            return
+        try:
+            answers = self._ledger.enter([*(each.ask for each in asks), *ended])
+        except Exception as error:
+            _log.warning("raytide: the ledger takes nothing: %r", error)
+            for each in asks:
+                each.say(error)
+            # Where the commit came through and only its answer did not, they hold what nobody uses.
+            self._unsettled += [Settlement(request_id=each.ask.request_id, outcome=Outcome.FAILED) for each in asks]
+            return
+        self._unsettled = self._unsettled[len(ended) :]
+        for each, answer in zip(asks, answers, strict=False):
+            each.say(answer)
+
+    def _stay_alive(self) -> None:
+        now_s = self._clock_s()
+        if now_s - self._kept_alive_s < KEEP_ALIVE_S:
+            return
+        try:
+            lost = self._ledger.keep_alive(DEAD_AFTER_S)
+        except Exception as error:
+            _log.warning("raytide: the ledger does not hear that this gateway lives: %r", error)
+            return
+        self._kept_alive_s = now_s
+        if lost:
+            _log.warning("raytide: %d requests of gateways that have ended are not charged", lost)
+
+
+class _Waiting:
+    """An ask whose answer an event loop waits for."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Admitted | Denied] = self._loop.create_future()
+
+    def say(self, answer: Admitted | Denied | Exception | None) -> None:
+        """From the ledger's thread; the loop may have ended meanwhile."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._resolve, answer)
+
+    def _resolve(self, answer: Admitted | Denied | Exception | None) -> None:
+        if self.answer.done():
+            return
+        if isinstance(answer, Admitted | Denied):
+            self.answer.set_result(answer)
+        else:
+            silent = LedgerSilent("the ledger does not answer")
+            silent.__cause__ = answer
+            self.answer.set_exception(silent)

@@ -1,0 +1,238 @@
+"""A gateway before engines of our own, all of them real HTTP servers in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from raytide.autoscaling.live.routes import Routes, Upstream
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.performance.engine import Engine, Iteration
+from raytide.core.spec.access import Access, TokenPrices
+from raytide.services.gateway.app import Gateway
+from raytide.services.gateway.directory import Directory
+from raytide.services.gateway.exchange import Desk
+from raytide.services.gateway.held import Held
+from raytide.services.gateway.keeper import Keeper
+from raytide.services.gateway.metrics import Metrics
+from raytide.services.gateway.relay import Relay
+from raytide.services.gateway.server import Port
+from raytide.services.gateway.upstream import AiohttpClient
+from raytide.services.ledger.clerk import Clerk
+from raytide.services.ledger.database import connect, ledger_url
+from raytide.services.ledger.keyring import Keyring
+from raytide.services.ledger.store import Ledger
+
+T = TypeVar("T")
+FAST = Engine(
+    iteration=Iteration(base_s=0.01, per_sequence_s=1e-4, per_kv_token_s=0.0, per_prefill_token_s=1e-5),
+    kv_capacity_tokens=4096,
+    max_num_seqs=8,
+)
+PAID = Access.model_construct(
+    api_keys="required",
+    requests_per_minute=None,
+    tokens_per_minute=None,
+    prices=TokenPrices.model_construct(input=1.0, output=2.0),
+    max_wait=30.0,
+)
+
+
+@dataclass
+class Replica:
+    """An engine that answers with as many words as it is asked for; a request can ask it to misbehave."""
+
+    name: str = "a"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    num_cut: int = 0
+    """Requests whose connection was closed before the end of the answer."""
+    fault: str = ""
+    """`refuse`: 503; `drop`: a status and no more; `drop-late`: the stream breaks off after its second word."""
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, or a stream stands still after its first word."""
+
+    def __post_init__(self) -> None:
+        self.goes_on.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/v1/models":
+            card = {"id": "chat", "max_model_len": 1000}
+            await _json(send, 200, {"data": [card, {"id": "chat:poet", "max_model_len": 1000}]})
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        asked = json.loads(body)
+        self.asked.append(asked | {"path": scope["path"]})
+        if self.fault == "drop":
+            kind = b"text/event-stream" if asked.get("stream") else b"application/json"
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+            raise RuntimeError("the engine has died")
+        if self.fault == "refuse":
+            await _json(send, 503, {"error": {"message": "draining"}})
+        elif asked.get("prompt") == "refuse me":
+            await _json(send, 400, {"error": {"message": "no such thing", "type": "BadRequestError"}})
+        else:
+            await self._answer(asked, receive, send)
+
+    async def _answer(self, asked: dict[str, Any], receive: Receive, send: Send) -> None:
+        num = asked.get("max_tokens") or 3
+        usage = {"prompt_tokens": 7, "completion_tokens": num, "total_tokens": 7 + num}
+        if not asked.get("stream"):
+            await self.goes_on.wait()
+            await _json(send, 200, {"choices": [{"text": "word " * num}], "usage": usage, "by": self.name})
+            return
+        left = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        for number in range(num):
+            await _event(send, {"choices": [{"text": f"{number} "}], "by": self.name})
+            if self.fault == "drop-late" and number == 1:
+                raise RuntimeError("the engine has died")
+            await asyncio.wait([left, asyncio.ensure_future(self.goes_on.wait())], return_when="FIRST_COMPLETED")
+            if left.done():
+                self.num_cut += 1
+                return
+        if (asked.get("stream_options") or {}).get("include_usage"):
+            await _event(send, {"choices": [], "usage": usage})
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+        left.cancel()
+
+
+async def _event(send: Send, data: Any) -> None:
+    event = f"data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    await send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+async def _json(send: Send, status: int, data: Any) -> None:
+    body = json.dumps(data).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@dataclass
+class World:
+    """The gateway's address, a client of it, and everything behind it."""
+
+    url: str
+    port: int
+    client: httpx.AsyncClient
+    directory: Directory
+    metrics: Metrics
+    replicas: list[Replica]
+    keyring: Keyring
+    ledger: Ledger
+    routes: Routes
+
+    async def complete(self, key: str | None = None, **body: Any) -> httpx.Response:
+        """One completion, read to its end."""
+        headers = body.pop("headers", {}) | ({"authorization": f"Bearer {key}"} if key else {})
+        asked = {"model": "chat", "prompt": "hello", "max_tokens": 3} | body
+        return await self.client.post("/v1/completions", json=asked, headers=headers)
+
+    def serve(self, **changes: Any) -> None:
+        """The brain says otherwise."""
+        self.directory.see(replace(self.routes, **changes), "/")
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Returns once it holds."""
+        async with asyncio.timeout(5):
+            while not holds():  # noqa: ASYNC110 (anything may make it hold)
+                await asyncio.sleep(0.005)
+
+    async def settled(self) -> list[tuple[int, int]]:
+        """What keys have spent and reserved, once nothing is open."""
+        await self.until(lambda: not self.ledger.reservations())
+        return [(each.account.spent_nano_usd, each.account.reserved_nano_usd) for each in self.keyring.list()]
+
+
+def routes_of(addresses: dict[str, str], access: Access | None = None) -> Routes:
+    """Idle replicas at these addresses."""
+    upstreams = [
+        Upstream(
+            replica=name,
+            variant="v",
+            address=address,
+            running=0,
+            waiting=0,
+            waiting_prompt_tokens=0,
+            kv_tokens=0,
+            engine=FAST,
+        )
+        for name, address in addresses.items()
+    ]
+    return Routes(
+        service="chat",
+        revision="r1",
+        at_s=0.0,
+        upstreams=tuple(upstreams),
+        predicted_wait_s=Missing(reason="idle"),
+        access=None if access is None else access.model_dump(),
+        waking=False,
+    )
+
+
+@asynccontextmanager
+async def world(home: Path, *replicas: Replica, access: Access | None = None, **settings: Any) -> AsyncIterator[World]:
+    """A gateway before these replicas."""
+    engine, metrics, directory = connect(ledger_url(home)), Metrics(), Directory()
+    ledger = Ledger(engine, gateway="g")
+    clerk = Clerk(ledger)
+    ports = [Port(replica, "127.0.0.1", 0) for replica in replicas]
+    routes = routes_of(
+        {replica.name: f"127.0.0.1:{port.port}" for replica, port in zip(replicas, ports, strict=True)}, access
+    )
+    directory.see(routes, "/")
+    async with AiohttpClient() as upstream:
+        desk = Desk(
+            directory=directory,
+            relay=Relay(upstream, metrics),
+            held=settings.get("held", Held()),
+            keeper=Keeper(clerk, metrics),
+            metrics=metrics,
+            most_body_bytes=settings.get("most_body_bytes", 10_000_000),
+        )
+        front = Port(Gateway(desk, _no_brain), "127.0.0.1", 0)
+        for port in (*ports, front):
+            port.start()
+        url = f"http://127.0.0.1:{front.port}"
+        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+            yield World(url, front.port, client, directory, metrics, list(replicas), Keyring(engine), ledger, routes)
+        for replica in replicas:
+            replica.goes_on.set()
+        async with asyncio.timeout(5):
+            for port in (front, *ports):
+                await port.drain()
+    clerk.close()
+    engine.dispose()
+
+
+async def _no_brain(_service: str) -> dict[str, Any]:
+    raise LookupError("there is none")
+
+
+def run(body: Awaitable[T]) -> T:
+    """To the end of an asynchronous test, which may take seconds."""
+
+    async def bounded() -> T:
+        async with asyncio.timeout(30):
+            return await body
+
+    return asyncio.run(bounded())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path

@@ -1,0 +1,274 @@
+"""What a client of the gateway sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raytide.services.ledger.account import Budget, Limits, Period
+from raytide.services.ledger.usage import UsageSum
+
+from .conftest import PAID, Replica, run, world
+
+ENOUGH = Budget(nano_usd=1_000_000, period=Period.TOTAL)
+"""For one request at a time: its worst case is the tokens of its body and of a chat template, at 1,000 each."""
+
+
+def events(text: str) -> list[Any]:
+    return [json.loads(line[6:]) for line in text.split("\n\n") if line.startswith("data: {")]
+
+
+def test_an_answer_and_a_stream_pass_as_the_engine_gave_them(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica()) as at:
+            whole = await at.complete()
+            assert (whole.status_code, whole.json()["choices"][0]["text"]) == (200, "word word word ")
+            stream = await at.complete(stream=True)
+            assert stream.headers["content-type"] == "text/event-stream"
+            assert [each["choices"][0]["text"] for each in events(stream.text)] == ["0 ", "1 ", "2 "]
+            assert stream.text.endswith("data: [DONE]\n\n")
+
+    run(body())
+
+
+def test_the_usage_of_a_stream_passes_only_to_whoever_asked_for_it(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team")
+            without = await at.complete(key.secret, stream=True)
+            assert "usage" not in without.text
+            wanted = await at.complete(key.secret, stream=True, stream_options={"include_usage": True})
+            assert events(wanted.text)[-1]["usage"]["completion_tokens"] == 3
+            await at.settled()
+            assert at.ledger.usage() == [UsageSum(key.key_id, "chat", 2, 14, 6, 26_000)]
+
+    run(body())
+
+
+def test_a_wrong_a_revoked_and_a_missing_key_are_told_apart_and_reach_no_engine(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team")
+            at.keyring.revoke("team")
+            answers = [await at.complete(secret) for secret in (None, "rt-guess", key.secret)]
+            assert [(each.status_code, each.json()["error"]["code"]) for each in answers] == [
+                (401, "invalid_api_key"),
+                (401, "invalid_api_key"),
+                (401, "revoked_api_key"),
+            ]
+            basic = await at.complete(headers={"authorization": "Basic abc"})
+            assert basic.status_code == 401
+            assert at.replicas[0].asked == []
+
+    run(body())
+
+
+def test_a_key_over_its_limit_is_told_when_to_come_back(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team", limits=Limits(requests_per_minute=2))
+            answers = [await at.complete(key.secret) for _ in range(3)]
+            assert [each.status_code for each in answers] == [200, 200, 429]
+            assert answers[2].json()["error"]["code"] == "rate_limit_exceeded"
+            assert 1 <= int(answers[2].headers["retry-after"]) <= 30
+
+    run(body())
+
+
+def test_a_budget_holds_under_concurrency_and_says_what_is_left(home: Path) -> None:
+    async def body() -> None:
+        replica = Replica()
+        replica.goes_on.clear()
+        async with world(home, replica, access=PAID) as at:
+            key = at.keyring.create("team", budget=Budget(nano_usd=2_000_000, period=Period.TOTAL))
+            under_way = [asyncio.create_task(at.complete(key.secret)) for _ in range(6)]
+            await at.until(lambda: sum(each.done() for each in under_way) == 3)
+            replica.goes_on.set()
+            answers = await asyncio.gather(*under_way)
+            refused = [each for each in answers if each.status_code == 429]
+            assert len(refused) == 3
+            assert {each.json()["error"]["type"] for each in refused} == {"insufficient_quota"}
+            assert "of the key's budget is left" in refused[0].json()["error"]["message"]
+            await at.settled()
+
+    run(body())
+
+
+def test_a_client_that_leaves_ends_the_engines_work_and_pays_for_what_it_got(home: Path) -> None:
+    async def body() -> None:
+        replica = Replica()
+        replica.goes_on.clear()
+        async with world(home, replica, access=PAID) as at:
+            key = at.keyring.create("team", budget=ENOUGH)
+            asked = {"model": "chat", "prompt": "hello", "stream": True, "max_tokens": 9}
+            headers = {"authorization": f"Bearer {key.secret}"}
+            async with at.client.stream("POST", "/v1/completions", json=asked, headers=headers) as answer:
+                await anext(answer.aiter_bytes())
+            await at.until(lambda: replica.num_cut == 1)
+            ((spent, reserved),) = await at.settled()
+            (used,) = at.ledger.usage()
+            assert (used.output_tokens, reserved) == (1, 0)
+            assert spent == used.prompt_tokens * 1000 + 2000
+
+    run(body())
+
+
+def test_a_client_that_leaves_before_the_first_byte_pays_nothing(home: Path) -> None:
+    async def body() -> None:
+        replica = Replica()
+        replica.goes_on.clear()
+        async with world(home, replica, access=PAID) as at:
+            key = at.keyring.create("team", budget=ENOUGH)
+            waiting = asyncio.create_task(at.complete(key.secret))
+            await at.until(lambda: len(replica.asked) == 1)
+            waiting.cancel()
+            assert await at.settled() == [(0, 0)]
+
+    run(body())
+
+
+@pytest.mark.parametrize("fault", ["refuse", "drop"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_replica_that_does_not_answer_is_replaced_before_the_first_byte(home: Path, fault: str, stream: bool) -> None:
+    async def body() -> None:
+        async with world(home, Replica("bad", fault=fault), Replica("good"), access=PAID) as at:
+            key = at.keyring.create("team")
+            answers = [await at.complete(key.secret, stream=stream) for _ in range(8)]
+            assert {each.status_code for each in answers} == {200}
+            await at.settled()
+            assert at.ledger.usage()[0].num_requests == 8
+            assert len(at.replicas[0].asked) <= 1  # a suspect is left alone for a while
+
+    run(body())
+
+
+def test_a_stream_that_breaks_off_ends_with_an_error_and_is_neither_repeated_nor_charged(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica("bad", fault="drop-late"), access=PAID) as at:
+            key = at.keyring.create("team")
+            answer = await at.complete(key.secret, stream=True, max_tokens=5)
+            said = events(answer.text)
+            assert said[-1]["error"]["code"] == "replica_lost"
+            assert "[DONE]" not in answer.text
+            assert len(at.replicas[0].asked) == 1
+            assert await at.settled() == [(0, 0)]
+
+    run(body())
+
+
+def test_without_any_replica_that_answers_it_is_a_bad_gateway_in_openais_shape(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica("a", fault="drop"), Replica("b", fault="drop"), access=PAID) as at:
+            key = at.keyring.create("team")
+            answer = await at.complete(key.secret)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (502, "replica_lost")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert await at.settled() == [(0, 0)]
+
+    run(body())
+
+
+def test_what_the_engine_refuses_passes_and_costs_nothing(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team")
+            answer = await at.complete(key.secret, prompt="refuse me")
+            assert (answer.status_code, answer.json()["error"]["message"]) == (400, "no such thing")
+            assert await at.settled() == [(0, 0)]
+
+    run(body())
+
+
+def test_requests_are_held_until_a_replica_is_there(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica()) as at:
+            at.serve(upstreams=(), waking=True)
+            waiting = [asyncio.create_task(at.complete()) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            assert not any(each.done() for each in waiting)
+            assert 'raytide_gateway_requests_held{service="chat"} 3.0' in (await at.client.get("/metrics")).text
+            at.serve()
+            assert {(await each).status_code for each in waiting} == {200}
+
+    run(body())
+
+
+def test_a_held_request_is_not_held_beyond_its_deadline(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica()) as at:
+            at.serve(upstreams=(), waking=True)
+            answer = await at.complete(headers={"x-deadline-ms": "30"})
+            assert answer.status_code in (503, 504)
+
+    run(body())
+
+
+def test_a_deadline_that_passes_before_the_first_byte_is_an_error_and_within_a_stream_an_event(home: Path) -> None:
+    async def body() -> None:
+        replica = Replica()
+        replica.goes_on.clear()
+        async with world(home, replica) as at:
+            headers = {"x-deadline-ms": "150"}
+            before = await at.complete(headers=headers)
+            assert (before.status_code, before.json()["error"]["code"]) == (504, "deadline_exceeded")
+            within = await at.complete(headers=headers, stream=True)
+            assert events(within.text)[-1]["error"]["code"] == "deadline_exceeded"
+            await at.until(lambda: replica.num_cut == 1)
+
+    run(body())
+
+
+def test_what_would_come_too_late_is_turned_away_at_once(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team")
+            busy = tuple(
+                each.__class__(**{**_fields(each), "waiting_prompt_tokens": 10**7}) for each in at.routes.upstreams
+            )
+            at.serve(upstreams=busy)
+            answer = await at.complete(key.secret)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
+            assert int(answer.headers["retry-after"]) > 10
+            assert await at.settled() == [(0, 0)]
+            tight = await at.complete(key.secret, headers={"x-deadline-ms": "1"})
+            assert tight.json()["error"]["code"] == "deadline_unreachable"
+
+    run(body())
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def test_models_health_and_metrics_answer_without_a_key(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team")
+            await at.complete(key.secret)
+            models = (await at.client.get("/v1/models")).json()
+            assert [each["id"] for each in models["data"]] == ["chat"]
+            assert (await at.client.get("/health")).json() == {"status": "ok", "replicas": {"chat": 1}}
+            await at.settled()
+            said = (await at.client.get("/metrics")).text
+            assert 'raytide_gateway_requests_total{outcome="finished",service="chat"} 1.0' in said
+            assert 'raytide_gateway_tokens_total{kind="output",service="chat"} 3.0' in said
+            assert 'raytide_gateway_charged_usd_total{service="chat"} 1.3e-05' in said
+
+    run(body())
+
+
+def test_a_database_that_fails_lets_nobody_in(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team")
+            with at.ledger._engine.begin() as connection:
+                connection.exec_driver_sql("DROP TABLE raytide_reservations")
+            answer = await at.complete(key.secret)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ledger_silent")
+            assert at.replicas[0].asked == []
+
+    run(body())
