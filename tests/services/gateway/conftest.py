@@ -57,6 +57,8 @@ class Replica:
     """Requests whose connection was closed before the end of the answer."""
     fault: str = ""
     """`refuse`: 503; `drop`: a status and no more; `drop-late`: the stream breaks off after its second word."""
+    padding: str = ""
+    """Of each word."""
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, or a stream stands still after its first word."""
 
@@ -97,7 +99,7 @@ class Replica:
         left = asyncio.ensure_future(receive())
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
         for number in range(num):
-            await _event(send, {"choices": [{"text": f"{number} "}], "by": self.name})
+            await _event(send, {"choices": [{"text": f"{number} {self.padding}"}], "by": self.name})
             if self.fault == "drop-late" and number == 1:
                 raise RuntimeError("the engine has died")
             await asyncio.wait([left, asyncio.ensure_future(self.goes_on.wait())], return_when="FIRST_COMPLETED")

@@ -18,7 +18,7 @@ def patience_s(max_wait_s: float, priority_class: str | None, priorities: Mappin
     if not levels:
         return max_wait_s
     rank = levels.index(priorities.get(priority_class or "", levels[0])) + 1
-    return max_wait_s * rank / len(levels)
+    return max_wait_s * (rank / len(levels))
 
 
 def turned_away(prediction: Prediction, patience: float, deadline_s: float | None) -> Refusal | None:

@@ -13,7 +13,7 @@ from raytide.services.gateway import metrics
 from raytide.services.gateway.asked import CHAT, COMPLETIONS, EMBEDDINGS
 from raytide.services.gateway.exchange import Desk, Exchange
 from raytide.services.gateway.fleet import Fleet
-from raytide.services.gateway.incoming import ClientLeft, Headers
+from raytide.services.gateway.incoming import ClientLeft, Headers, throw_away
 from raytide.services.gateway.refusal import Refusal, Refused, invalid
 
 MODELS: Final = "/v1/models"
@@ -21,6 +21,7 @@ HEALTH: Final = "/health"
 METRICS: Final = "/metrics"
 STATUS: Final = "/raytide/status"
 _ENGINES: Final = (COMPLETIONS, CHAT, EMBEDDINGS)
+_TOO_LARGE: Final = 413
 _JSON: Final = b"application/json"
 _FAULT: Final = Refusal(
     status=500, kind="internal_error", code="internal_error", message="the gateway failed; its log says where"
@@ -60,11 +61,11 @@ class Gateway:
         except ClientLeft:
             return
         except Refused as refused:
-            await self._refuse(refused.refusal, send)
+            await self._refuse(refused.refusal, receive, send)
         except Exception:
             _log.exception("raytide: a request failed in the gateway")
             if not has_begun:
-                await self._refuse(_FAULT, send)
+                await self._refuse(_FAULT, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
@@ -107,12 +108,16 @@ class Gateway:
         except LookupError as error:
             raise Refused(invalid(f"the service's brain does not answer: {error}", status=503)) from error
 
-    async def _refuse(self, refusal: Refusal, send: Send) -> None:
+    async def _refuse(self, refusal: Refusal, receive: Receive, send: Send) -> None:
         self._desk.metrics.refused.labels(refusal.code).inc()
-        headers = refusal.headers
-        if refusal.status in (408, 413):  # what is left of the body is not read
-            headers.append((b"connection", b"close"))
-        await _send(send, refusal.status, headers, refusal.body)
+        if refusal.status != _TOO_LARGE:
+            await _send(send, refusal.status, refusal.headers, refusal.body)
+            return
+        headers = [*refusal.headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
+        await throw_away(receive)
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _cards(fleet: Fleet) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from raytide.autoscaling.live.routes import Routes, Upstream
 from raytide.services.gateway.access import Access, access_of
+from raytide.services.gateway.asked import Asked
 from raytide.services.gateway.choose import Candidate, seed_of
 from raytide.services.gateway.predict import Standing
 
@@ -137,6 +138,10 @@ class Fleet:
         if self._max_model_len is not None:
             return self._max_model_len
         return max((upstream.engine.kv_capacity_tokens for upstream in self.routes.upstreams), default=0)
+
+    def prompt_tokens(self, asked: Asked) -> int:
+        """As estimated; the engine refuses what exceeds the context."""
+        return min(asked.estimated_prompt_tokens, asked.num_prompts * self.context_tokens)
 
     def replica(self, name: str) -> Replica:
         """The replica of this name."""

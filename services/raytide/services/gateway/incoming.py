@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
@@ -16,6 +17,7 @@ SESSION: Final = b"x-session-id"
 """Requests of one session go to one replica, which may have their common prefix cached."""
 BODY_S: Final = 30.0
 """For the whole body; 10 MB at 3 Mbit/s."""
+LINGER_S: Final = 2.0
 _LOOK_S: Final = 5.0
 _BEARER: Final = "bearer "
 _MOST_SESSION_BYTES: Final = 256
@@ -92,6 +94,14 @@ async def body_of(receive: Receive, announced: int | None, most_bytes: int) -> b
                     return parts[0] if len(parts) == 1 else b"".join(parts)
     except TimeoutError:
         raise _bad(f"the body was not complete after {BODY_S:g} s", status=408, code="body_timeout") from None
+
+
+async def throw_away(receive: Receive) -> None:
+    """Reads on for a moment: a client that still sends when its connection is closed may never read why."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while (message := await receive())["type"] != "http.disconnect" and message.get("more_body", False):
+                pass
 
 
 class Presence:

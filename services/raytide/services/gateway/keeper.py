@@ -102,7 +102,7 @@ def _ask(request_id: str, fleet: Fleet, asked: Asked, secret: str | None) -> Ask
         request_id=request_id,
         service=fleet.routes.service,
         secret_hash=None if secret is None else hash_of(secret),
-        tokens=asked.estimated_prompt_tokens + usual,
+        tokens=fleet.prompt_tokens(asked) + usual,
         worst_nano_usd=access.prices.cost(prompt_tokens, output_tokens),
         defaults=access.defaults,
     )

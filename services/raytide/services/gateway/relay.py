@@ -55,7 +55,7 @@ class Relay:
         usual = fleet.usual_output_tokens
         candidates = some_of(fleet.candidates(time.monotonic(), without), asked.session, self._random)
         output_tokens = asked.estimated_output_tokens(usual)
-        return choose(candidates, asked.estimated_prompt_tokens, output_tokens, usual, asked.session)
+        return choose(candidates, fleet.prompt_tokens(asked), output_tokens, usual, asked.session)
 
     async def open(self, fleet: Fleet, asked: Asked, body: bytes, request_id: str) -> Opened:
         """The answer's beginning; where it is no stream, the whole answer, so that one that breaks off is tried again.
@@ -82,7 +82,7 @@ class Relay:
 
     async def _try(self, fleet: Fleet, name: str, asked: Asked, body: bytes, request_id: str) -> Opened:
         replica = fleet.replica(name)
-        sent = replica.send(asked.num_sequences, asked.estimated_prompt_tokens)
+        sent = replica.send(asked.num_sequences, fleet.prompt_tokens(asked))
         try:
             answer = await self._client.post(replica.upstream.address, asked.path, body, request_id)
             try:

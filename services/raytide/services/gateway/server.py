@@ -24,6 +24,9 @@ HEAD_S: Final = 10.0
 """For a request's head to be complete once its first byte has come; a client that drips it holds a connection."""
 KEEP_ALIVE_S: Final = 75
 BACKLOG: Final = 2048
+LINGER_S: Final = 1.0
+"""How long what a refused client still sends is thrown away: a connection that is closed with unread bytes is reset,
+and then the client may never read why."""
 DRAIN_S: Final = 300.0
 """How long open answers may go on when the gateway is to stop."""
 
@@ -74,17 +77,20 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._in_head = False
+        self._is_refused = False
         self._head_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Counts what comes until the head is complete."""
+        if self._is_refused:
+            return
         if not self._in_head and (self.cycle is None or not self.cycle.more_body):
             self._in_head, self._head_bytes = True, 0
             self._head_timer = self.loop.call_later(HEAD_S, self._too_slow)
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse(_too_large())
 
     def on_headers_complete(self) -> None:
@@ -93,17 +99,17 @@ class GuardedProtocol(HttpToolsProtocol):
         num_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if num_bytes > MOST_HEAD_BYTES or len(self.headers) > MOST_HEADERS:
             self._refuse(_too_large())
-        elif not self.transport.is_closing():
+        else:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Of a request that was taken."""
-        if self.cycle is not None:
+        if not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Of a request that was taken."""
-        if self.cycle is not None:
+        if not self._is_refused:
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -123,14 +129,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _too_slow(self) -> None:
-        if self._in_head and not self.transport.is_closing():
+        if self._in_head:
             self._refuse(invalid(f"no complete request within {HEAD_S:g} s", status=408, code="head_timeout"))
 
     def _refuse(self, refusal: Refusal) -> None:
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._is_refused = True
         headers = [*refusal.headers, (b"connection", b"close")]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + refusal.body)
-        self.transport.close()
+        self.loop.call_later(LINGER_S, self.transport.close)
 
 
 class _Server(uvicorn.Server):
