@@ -199,7 +199,7 @@ def test_what_somebody_else_deployed_is_drift(chat: Callable[..., Service], wher
     assert drift_of("chat", where) == ()
     where.dashboard.put_applications([operator.desired(chat("spec.route=/other"), where)], {})
     (drift,) = drift_of("chat", where)  # type: ignore[misc]
-    assert (drift.path, drift.live, drift.desired) == ("route_prefix", "/other", "/")
+    assert (drift.path, drift.live, drift.desired) == ("deployments.Brain.user_config.access.route", "/other", "/")
 
 
 def test_a_history_that_cannot_be_read_is_one_sentence(where: Site) -> None:
