@@ -113,7 +113,7 @@ def main() -> None:
 
         where = site(local.dashboard, LAPTOP)
         application = fixed_size(operator.desired(service, where))
-        where.dashboard.put_application(application, Http(port=local.http_port).model_dump())
+        where.dashboard.put_applications([application], Http(port=local.http_port).model_dump())
         name, variant = service.metadata.name, application["deployments"][0]["name"]
         brain = _brain(serve, name)
         until_ready(brain, 1)

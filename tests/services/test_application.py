@@ -33,7 +33,7 @@ def _deployments(*variants: dict[str, Any]) -> dict[str, Any]:
     return {deployment.name: deployment for deployment in built.deployments}
 
 
-def test_the_first_variants_replicas_are_the_ingress_and_the_brain_takes_no_cpu() -> None:
+def test_the_first_variant_brings_the_others_along_and_the_brain_takes_no_cpu() -> None:
     assert build_app(build(_args(H100, SPOT)), name="chat").ingress_deployment_name == "vllm-h100x2"
     brain = _deployments(H100, SPOT)["Brain"]
     assert brain.ray_actor_options["num_cpus"] == 0

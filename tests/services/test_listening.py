@@ -17,8 +17,15 @@ class Streaming:
     def __init__(self) -> None:
         self.begun = 0
         self.go = asyncio.Event()
+        self.lifespan: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            self.lifespan = [(await receive())["type"]]
+            await send({"type": "lifespan.startup.complete"})
+            self.lifespan.append((await receive())["type"])
+            await send({"type": "lifespan.shutdown.complete"})
+            return
         self.begun += 1
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for number in range(CHUNKS):
@@ -66,6 +73,7 @@ def test_an_idle_connection_does_not_hold_a_drain_up() -> None:
         async with httpx.AsyncClient(base_url=f"http://{listener.address}", timeout=10) as client:
             assert (await client.get("/")).text == "01234"
             await asyncio.wait_for(listener.drain(), 2)
+        assert app.lifespan == ["lifespan.startup", "lifespan.shutdown"]
 
     asyncio.run(scenario())
 

@@ -14,21 +14,19 @@ from raytide.services.settings import RevisionSettings, VariantSettings
 
 
 def build(args: dict[str, Any]) -> Application:
-    """A deployment of each variant, bound to the brain that sizes them; the first one answers HTTP through Serve."""
+    """A deployment of each variant, bound to the brain that sizes them; the gateway reaches their replicas directly."""
     settings = RevisionSettings.model_validate(args)
     names = tuple(variant.name for variant in settings.variants)
     brain = serve.deployment(Brain, name=BRAIN, ray_actor_options={"num_cpus": 0}).bind(
         settings.service, names, settings.revision
     )
     first, *others = settings.variants
-    beside = [
-        _deployment(variant, Replica).bind(variant.name, variant.engine.model_dump(), brain) for variant in others
-    ]
-    return _deployment(first, serve.ingress()(Replica)).bind(first.name, first.engine.model_dump(), brain, *beside)
+    beside = [_deployment(variant).bind(variant.name, variant.engine.model_dump(), brain) for variant in others]
+    return _deployment(first).bind(first.name, first.engine.model_dump(), brain, *beside)
 
 
-def _deployment(variant: VariantSettings, replica: Any) -> Any:
-    return serve.deployment(replica, name=variant.name, **_placement(variant))
+def _deployment(variant: VariantSettings) -> Any:
+    return serve.deployment(Replica, name=variant.name, **_placement(variant))
 
 
 def _placement(variant: VariantSettings) -> dict[str, Any]:

@@ -25,9 +25,7 @@ class Listener:
         port = self._socket.getsockname()[1]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         """`host:port`, as it stands in a URL; still known once the socket is closed."""
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_keep_alive=_KEEP_ALIVE_S
-        )
+        config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_keep_alive=_KEEP_ALIVE_S)
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
 

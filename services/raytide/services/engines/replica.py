@@ -1,7 +1,7 @@
 """One replica of a variant: an engine that answers HTTP itself and tells the brain what it sees.
 
 Its routes listen on a port of their own, which the brain passes on to the gateway, so that a streamed token crosses no
-actor of Ray. What comes through Serve's proxy is answered as well.
+actor of Ray.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import ray
 from ray import serve
-from starlette.types import ASGIApp
 
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.services.engines.edge import Edge
@@ -52,17 +51,13 @@ class Replica:
         routes = await self._engine.routes()
         self._measured = await self._engine.measure(routes)
         self._meter.reset(time.time())
-        self._edge = Edge(routes, self._meter, self._brain_status)
-        self._listener = Listener(self._edge, ray.util.get_node_ip_address())
+        edge = Edge(routes, self._meter, self._brain_status)
+        self._listener = Listener(edge, ray.util.get_node_ip_address())
         self._listener.start()
         self._is_draining = False
         self._soon = asyncio.Event()
         self._reporting = asyncio.get_running_loop().create_task(self._report_forever())
         _log.info("raytide: warm, measured capacity %s", self._measured.capacity.to_json())
-
-    def __serve_build_asgi_app__(self) -> ASGIApp:
-        """What Serve routes HTTP to, once the constructor has returned."""
-        return self._edge
 
     async def check_health(self) -> None:
         """Raises where the engine or the server has died, so that Serve replaces the replica."""
