@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "status": ("raytide.cli.status:status", "Show services, replicas, traffic, spend and scaling decisions."),
     "history": ("raytide.cli.history:history", "List the changes of a service."),
     "rollback": ("raytide.cli.history:rollback", "Run a revision of a service again that ran before."),
+    "drill": ("raytide.cli.drill:drill", "Do one fault to a service that runs, and say whether it held."),
     "delete": ("raytide.cli.status:delete", "End a service; the others stay."),
     "explain": ("raytide.cli.explain:explain", "Say why a service has the size it has, and what would change it."),
     "journal": ("raytide.cli.replay:app", "Replay a journal: decide again what it records, and compare every bit."),

@@ -62,14 +62,20 @@ def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
         "variants": variants,
         "target_replicas": sum(targets) if targets else None,
         "replicas": dict(states),
+        "replica_ids": [replica for one in variants for replica in one["replica_ids"]],
         "autoscaler": _brain(url) if states.get("RUNNING") else {"missing": "no replica runs"},
     }
 
 
 def _variant(app: Mapping[str, Any], name: str) -> dict[str, Any]:
     deployment = app.get("deployments", {}).get(name, {})
-    states = Counter(replica["state"] for replica in deployment.get("replicas", ()))
-    return {"name": name, "target_replicas": deployment.get("target_num_replicas"), "replicas": dict(states)}
+    replicas = deployment.get("replicas", ())
+    return {
+        "name": name,
+        "target_replicas": deployment.get("target_num_replicas"),
+        "replicas": dict(Counter(replica["state"] for replica in replicas)),
+        "replica_ids": [replica["replica_id"] for replica in replicas if "replica_id" in replica],
+    }
 
 
 def _brain(url: str) -> dict[str, Any]:

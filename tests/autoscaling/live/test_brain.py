@@ -353,3 +353,21 @@ def test_a_service_sleeps_after_a_long_calm_and_wakes_for_who_waits(
         await _until(lambda: _target(brain) == 1.0)
 
     _play(story())
+
+
+def test_a_brain_that_is_made_deaf_holds_and_then_hears_again(
+    serve: Serve, settings: BrainSettings, reports: Any
+) -> None:
+    serve.said = reports(1)
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(settings.to_user_config())
+        await _decisions(serve, 3)
+        await brain.deafen(60.0)
+        await _decisions(serve, 5)
+        assert "missing" in (await brain.status())["traffic"]
+        await _decisions(serve, 12)
+        assert (await brain.status())["traffic"]["arrivals_per_s"] > 0
+
+    _play(story())

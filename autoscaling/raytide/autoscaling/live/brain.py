@@ -68,6 +68,7 @@ class Brain:
         self._decision: Decision | None = None
         self._num_decisions = 0
         self._looked_s = 0.0
+        self._deaf_until_s = 0.0
         self._queued = (0, 0.0)
         self._soon = asyncio.Event()
         self._journal: JournalFile | None = None
@@ -86,8 +87,14 @@ class Brain:
     async def report(self, reports: Sequence[ReplicaReport]) -> None:
         """Take in what one replica saw, and what it could not deliver before."""
         heard_s = self._now_s()
+        if heard_s < self._deaf_until_s:
+            return
         for report in reports:
             self._observer.hear(report, heard_s)
+
+    async def deafen(self, for_s: float) -> None:
+        """Take in no report for so long: what `raytide drill lost-metrics` asks for."""
+        self._deaf_until_s = self._now_s() + for_s
 
     async def status(self) -> dict[str, Any]:
         """What was last seen, the recorded decisions, and the spend, as plain data."""

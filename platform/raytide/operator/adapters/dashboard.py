@@ -1,4 +1,4 @@
-"""The REST API of Ray's dashboard: Serve applications, declared and running."""
+"""The REST API of Ray's dashboard: Serve applications, declared and running, and jobs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from raytide.core.errors import ClusterRefused, ClusterUnreachable, RaytideError
 
 TIMEOUT_S = 30.0
 _APPLICATIONS = "/api/serve/applications/"
+_JOBS = "/api/jobs/"
 
 
 class Dashboard:
@@ -40,6 +41,18 @@ class Dashboard:
     def delete_application(self, name: str) -> None:
         """Remove one application, keep the others."""
         self._put(self._others({name}), {})
+
+    def submit(self, entrypoint: str) -> str:
+        """The id of a new job that runs this command."""
+        return str(self._request("POST", _JOBS, json={"entrypoint": entrypoint}).json()["submission_id"])
+
+    def job_state(self, job: str) -> str:
+        """`PENDING`, `RUNNING`, `SUCCEEDED`, `FAILED` or `STOPPED`."""
+        return str(self._get(f"{_JOBS}{job}")["status"])
+
+    def job_output(self, job: str) -> str:
+        """What a job has written so far, standard error included."""
+        return str(self._get(f"{_JOBS}{job}/logs")["logs"])
 
     def _others(self, names: Collection[str]) -> list[dict[str, Any]]:
         applications: dict[str, Any] = self.serve_details().get("applications", {})

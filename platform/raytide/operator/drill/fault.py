@@ -1,0 +1,150 @@
+"""`python -m raytide.operator.drill.fault FAULT SERVICE SECONDS`, a job on the cluster: one fault, by Ray's own means.
+
+Its last line is JSON: when it happened, and what was done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from raytide.autoscaling.live.follow import BRAIN
+from raytide.core.errors import RaytideError
+from raytide.operator.drill.objective import Fault
+
+_NAMESPACE: Final = "serve"
+_CONTROLLER: Final = "SERVE_CONTROLLER_ACTOR"
+_STOPPED_S: Final = 0.08
+_RUNS_S: Final = 0.02
+"""A replica that runs a fifth of the time is five times as slow."""
+
+
+def main() -> None:
+    """Does the fault that the arguments name."""
+    fault, service, lasts_s = Fault(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    import ray
+
+    ray.init(address="auto", namespace=_NAMESPACE, log_to_driver=False)
+    try:
+        said = _done(fault, service, lasts_s)
+    except RaytideError as error:
+        said = {"error": str(error)}
+    print(json.dumps(said), flush=True)  # noqa: T201 (what the job says is its output)
+
+
+def _done(fault: Fault, service: str, lasts_s: float) -> dict[str, Any]:
+    deployments = _deployments(service)
+    if fault is Fault.RESTART_CONTROLLER:
+        return _killed(_CONTROLLER, "Serve's controller", no_restart=False)
+    if fault is Fault.RESTART_BRAIN:
+        return _killed(deployments[BRAIN]["replicas"][0]["actor_name"], "the brain")
+    if fault is Fault.LOST_METRICS:
+        return _deafened(service, lasts_s)
+    replica = _victim(deployments)
+    name = f"replica {replica['replica_id']}"
+    if fault is Fault.KILL_REPLICA:
+        return _killed(replica["actor_name"], name) | {"replica": replica["replica_id"]}
+    if fault is Fault.SLOW_REPLICA:
+        return _slowed(replica, name, lasts_s)
+    return _node_killed(replica, name)
+
+
+def _deployments(service: str) -> Mapping[str, Any]:
+    from ray.serve.context import _get_global_client
+
+    deployments: Mapping[str, Any] = _get_global_client().get_serve_details()["applications"][service]["deployments"]
+    return deployments
+
+
+def _victim(deployments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Any replica that runs."""
+    running = [
+        replica
+        for name, deployment in deployments.items()
+        if name != BRAIN
+        for replica in deployment["replicas"]
+        if str(replica["state"]).split(".")[-1] == "RUNNING"
+    ]
+    if not running:
+        raise RaytideError("no replica runs, so there is none to hit")
+    return random.choice(running)  # noqa: S311 (any will do)
+
+
+def _killed(actor: str, name: str, *, no_restart: bool = True) -> dict[str, Any]:
+    import ray
+
+    handle, at_s = ray.get_actor(actor, namespace=_NAMESPACE), time.time()
+    ray.kill(handle, no_restart=no_restart)
+    return {"at_s": at_s, "did": f"killed {name}"}
+
+
+def _deafened(service: str, lasts_s: float) -> dict[str, Any]:
+    from ray import serve
+
+    at_s = time.time()
+    serve.get_deployment_handle(BRAIN, app_name=service).deafen.remote(lasts_s).result(timeout_s=10.0)
+    time.sleep(lasts_s)
+    return {"at_s": at_s, "did": f"let the brain hear of no replica for {lasts_s:g} s"}
+
+
+def _slowed(replica: Mapping[str, Any], name: str, lasts_s: float) -> dict[str, Any]:
+    import ray
+
+    at_s = time.time()
+    ray.get(_on_node(replica["node_id"], _stutter).remote(replica["pid"], lasts_s))
+    return {"at_s": at_s, "did": f"stopped {name} four fifths of {lasts_s:g} s"}
+
+
+def _node_killed(replica: Mapping[str, Any], name: str) -> dict[str, Any]:
+    import ray
+
+    head = next((node for node in ray.nodes() if node["Alive"] and "node:__internal_head__" in node["Resources"]), None)
+    if head is None or head["NodeID"] == replica["node_id"]:
+        raise RaytideError(f"{name} runs on the head node, whose loss ends the cluster: drill a service on other nodes")
+    at_s = time.time()
+    _on_node(replica["node_id"], _kill_raylet).remote()
+    return {"at_s": at_s, "did": f"killed the node of {name}", "replica": replica["replica_id"]}
+
+
+def _on_node(node_id: str, work: Any) -> Any:
+    """The function as a task that runs on this node, and once."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    strategy = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+    return ray.remote(work).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy)
+
+
+def _stutter(pid: int, lasts_s: float) -> None:
+    """Stops and continues the process and its children, which always run on in the end."""
+    import psutil
+
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    until_s = time.monotonic() + lasts_s
+    try:
+        while time.monotonic() < until_s:
+            for each in family:
+                each.suspend()
+            time.sleep(_STOPPED_S)
+            for each in family:
+                each.resume()
+            time.sleep(_RUNS_S)
+    finally:
+        for each in family:
+            each.resume()
+
+
+def _kill_raylet() -> None:
+    """A node is gone once its raylet is, which is the parent of every worker."""
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
