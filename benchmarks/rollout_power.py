@@ -17,6 +17,7 @@ from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.rollout.evidence import Evidence, Tally
 from raytide.autoscaling.rollout.gate import Gate
 from raytide.autoscaling.rollout.rollout import Canary, Phase, Rollout, advance, begin
+from raytide.autoscaling.rollout.split import Split
 
 EVERY_S = 5.0
 DECLARED = Canary(gate=Gate(quality=None))
@@ -36,10 +37,10 @@ CASES = {
 def played(shares: tuple[float, float, float], rate: float, seed: int) -> tuple[Rollout, float, int, float]:
     """The end, its time, the requests that the canary saw, and their share of all."""
     random, rollout, now_s = np.random.default_rng(seed), begin("new", "old", 0.0), 0.0
-    own, other = np.zeros(4, dtype=int), np.zeros(4, dtype=int)
+    own, other, split = np.zeros(4, dtype=int), np.zeros(4, dtype=int), Split()
     while not rollout.is_over:
-        num = random.poisson(rate * EVERY_S)
-        to_canary = random.binomial(num, rollout.weight(DECLARED))
+        num = int(random.poisson(rate * EVERY_S))
+        to_canary, split = split.after(num, rollout.weight(DECLARED))
         own += counted(random, to_canary, shares)
         other += counted(random, num - to_canary, STABLE)
         now_s += EVERY_S

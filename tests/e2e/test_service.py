@@ -109,6 +109,13 @@ def test_a_second_apply_does_nothing_and_a_knob_changes_in_place(
         in cluster.run(["raytide", "plan", str(declared), "--set", "spec.scaling.scale_down_after=20s"]).stdout
     )
     assert cluster.run(["raytide", "apply", str(declared)]).returncode == 0
+    history = json.loads(cluster.run(["raytide", "history", "chat", "--json"]).stdout)["changes"]
+    assert [(change["verb"], change["outcome"]) for change in history[-3:]] == [
+        ("create", "applied"),
+        ("update", "applied"),
+        ("update", "applied"),
+    ]
+    assert status(cluster)["drift"] == []
 
 
 def test_a_replica_measured_itself_before_it_counted_as_ready(cluster: Cluster, service: dict[str, Any]) -> None:
@@ -145,6 +152,24 @@ def test_what_the_brain_decided_is_decided_again_to_the_bit(cluster: Cluster, se
     again = cluster.run(["raytide", "journal", "replay", str(cluster.home / "journal" / "chat.jsonl")])
     assert again.returncode == 0, again.stderr
     assert "each equal in every bit" in again.stdout
+
+
+def test_a_decision_of_the_brain_is_explained(cluster: Cluster, service: dict[str, Any]) -> None:
+    told = cluster.run(["raytide", "explain", "chat", "--json"])
+    assert told.returncode == 0, told.stderr
+    explanation = json.loads(told.stdout)
+    assert explanation["binding"]["says"]
+    assert explanation["targets"][0]["target"] == 1
+
+
+@pytest.mark.parametrize("fault", ["restart-brain", "restart-controller", "kill-replica"])
+def test_a_drill_is_survived(cluster: Cluster, service: dict[str, Any], fault: str) -> None:
+    light = ["--yes", "--json", "--rate", "1", "--max-tokens", "8"]
+    ran = cluster.run(["raytide", "drill", fault, "chat", *light])
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    report = json.loads(ran.stdout)
+    assert report["sent"] > 5
+    assert report["lost_beyond"] == 0
 
 
 def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.rollout.evidence import Evidence, Tally
 from raytide.autoscaling.rollout.rollout import Canary, Rollout, advance, begin
+from raytide.autoscaling.rollout.split import Split
 
 UNSCORED = Missing(reason="not evaluated")
 
@@ -62,10 +63,10 @@ def play() -> Callable[..., Played]:
         ready: bool = True,
     ) -> Played:
         random, rollout, now_s = np.random.default_rng(seed), begin("new", "old", 0.0), 0.0
-        own, other, weights = Tally(), Tally(), [0.0]
+        own, other, split, weights = Tally(), Tally(), Split(), [0.0]
         while not rollout.is_over:
             num = int(random.poisson(rate * every_s))
-            to_canary = int(random.binomial(num, rollout.weight(declared)))
+            to_canary, split = split.after(num, rollout.weight(declared))
             own = added(own, counted(random, to_canary, canary))
             other = added(other, counted(random, num - to_canary, Shares()))
             now_s += every_s
