@@ -270,7 +270,7 @@ def test_a_status_joins_serves_account_with_the_brains(service: Service, where: 
     applications = {"chat": _running(service, where), "x": foreign, "y": {"deployed_app_config": None}}
     recorded.answers = [(200, {"http_options": http, "applications": applications}), (200, {"usd": 0.5})]
     (found,) = services(where.dashboard)
-    assert recorded.requests[-1][1] == "/raytide/status"
+    assert recorded.requests[-1][1] == "/raytide/status?service=chat"
     assert found["revision"] == operator.desired(service, where)["args"]["revision"]
     assert (found["state"], found["target_replicas"]) == ("RUNNING", 3)
     assert [one["name"] for one in found["variants"]] == ["vllm-cpu"]

@@ -63,7 +63,7 @@ def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
         "target_replicas": sum(targets) if targets else None,
         "replicas": dict(states),
         "replica_ids": [replica for one in variants for replica in one["replica_ids"]],
-        "autoscaler": _brain(url) if states.get("RUNNING") else {"missing": "no replica runs"},
+        "autoscaler": _brain(url, app["name"]) if states.get("RUNNING") else {"missing": "no replica runs"},
     }
 
 
@@ -78,10 +78,10 @@ def _variant(app: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def _brain(url: str) -> dict[str, Any]:
+def _brain(url: str, service: str) -> dict[str, Any]:
     """The brain's own summary; it is missing while the service does not answer."""
     try:
-        answer = httpx.get(url + STATUS_PATH, timeout=BRAIN_TIMEOUT_S, trust_env=False)
+        answer = httpx.get(url + STATUS_PATH, params={"service": service}, timeout=BRAIN_TIMEOUT_S, trust_env=False)
         summary: dict[str, Any] = answer.raise_for_status().json()
     except (httpx.HTTPError, ValueError) as error:  # ValueError: something else answers there
         return {"missing": f"{url} did not answer ({type(error).__name__})"}

@@ -206,7 +206,7 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
             metrics=metrics,
             most_body_bytes=settings.get("most_body_bytes", 10_000_000),
         )
-        front = Port(Gateway(desk, _no_brain), "127.0.0.1", 0)
+        front = Port(Gateway(desk, _brain), "127.0.0.1", 0)
         for port in (*ports, front):
             port.start()
         url = f"http://127.0.0.1:{front.port}"
@@ -221,8 +221,10 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
     engine.dispose()
 
 
-async def _no_brain(_service: str) -> dict[str, Any]:
-    raise LookupError("there is none")
+async def _brain(service: str) -> dict[str, Any]:
+    if service != "chat":
+        raise LookupError("there is none")
+    return {"of": service}
 
 
 def run(body: Awaitable[T]) -> T:

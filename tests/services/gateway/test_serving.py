@@ -272,3 +272,14 @@ def test_a_database_that_fails_lets_nobody_in(home: Path) -> None:
             assert at.replicas[0].asked == []
 
     run(body())
+
+
+def test_a_services_status_is_asked_of_its_brain_by_name(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica()) as at:
+            known = await at.client.get("/raytide/status", params={"service": "chat"})
+            assert (known.status_code, known.json()) == (200, {"of": "chat"})
+            unknown = await at.client.get("/raytide/status")
+            assert (unknown.status_code, unknown.json()["error"]["type"]) == (503, "service_unavailable_error")
+
+    run(body())

@@ -176,7 +176,7 @@ class ServiceSpec(Strict):
     model: Model
     engine: Engine = Engine()
     route: str = Field(default="/", pattern=r"^/[\w/-]*$")
-    """Where Serve's HTTP port answers for this service: `<route>/v1/...`; unique on a cluster."""
+    """Where the gateway answers for this service alone: `<route>/v1/...`. At `/` the `model` of a request decides."""
     hardware: tuple[Hardware, ...] = Field(min_length=1)
     """Alternatives, one variant each, which the autoscaler mixes; the first one is what a new service starts on."""
     objectives: Objectives

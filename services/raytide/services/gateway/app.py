@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
@@ -14,13 +15,14 @@ from raytide.services.gateway.asked import CHAT, COMPLETIONS, EMBEDDINGS
 from raytide.services.gateway.exchange import Desk, Exchange
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.incoming import ClientLeft, Headers, throw_away
-from raytide.services.gateway.refusal import Refusal, Refused, invalid
+from raytide.services.gateway.refusal import Refusal, Refused, invalid, unavailable
 
 MODELS: Final = "/v1/models"
 HEALTH: Final = "/health"
 METRICS: Final = "/metrics"
 STATUS: Final = "/raytide/status"
 _ENGINES: Final = (COMPLETIONS, CHAT, EMBEDDINGS)
+_SOON_S: Final = 5.0
 _TOO_LARGE: Final = 413
 _JSON: Final = b"application/json"
 _FAULT: Final = Refusal(
@@ -75,7 +77,10 @@ class Gateway:
             _require(method, "POST", rest)
             await Exchange(self._desk, Headers(scope["headers"]), receive, send).run(prefix, rest)
             return
-        answers = {HEALTH: self._health, METRICS: self._metrics, MODELS: self._models, STATUS: self._status_of}
+        answers = {HEALTH: self._health, METRICS: self._metrics, MODELS: self._models}
+        if rest == STATUS:
+            query = parse_qs(scope["query_string"].decode("latin-1"))
+            answers[STATUS], prefix = self._status_of, query.get("service", [""])[0]
         if rest not in answers:
             message = (
                 f"there is no {rest[:100]!r} here; the routes are {', '.join((*_ENGINES, MODELS, HEALTH, METRICS))}"
@@ -99,14 +104,13 @@ class Gateway:
         cards = [card for fleet in self._desk.directory.below(prefix) for card in _cards(fleet)]
         return _JSON, json.dumps({"object": "list", "data": cards}).encode()
 
-    async def _status_of(self, prefix: str) -> tuple[bytes, bytes]:
-        there = self._desk.directory.below(prefix)
-        if len(there) != 1:
-            raise Refused(invalid("several services answer here; ask below the route of one", status=404))
+    async def _status_of(self, service: str) -> tuple[bytes, bytes]:
         try:
-            return _JSON, json.dumps(await self._status(there[0].routes.service)).encode()
+            return _JSON, json.dumps(await self._status(service)).encode()
         except LookupError as error:
-            raise Refused(invalid(f"the service's brain does not answer: {error}", status=503)) from error
+            raise Refused(
+                unavailable(f"the brain of {service!r} does not answer: {error}", "no_brain", _SOON_S)
+            ) from error
 
     async def _refuse(self, refusal: Refusal, receive: Receive, send: Send) -> None:
         self._desk.metrics.refused.labels(refusal.code).inc()

@@ -58,7 +58,7 @@ class Directory:
             Refused: there is none.
         """
         there = self.below(prefix)
-        if model is None and len(there) == 1:
+        if model is None and len(there) == 1:  # what a server of one model answers, too
             return there[0]
         if model is None and there:
             raise Refused(invalid("the body names no model", param="model"))
