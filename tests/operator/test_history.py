@@ -75,6 +75,7 @@ def chat(repository: Path, model_folder: Callable[[], Path]) -> Callable[..., Se
 
 
 OTHER = "spec.engine.args.max_num_seqs=8"
+ROUTE = "deployments.Brain.user_config.access.route"
 
 
 def _apply(service: Service, where: Site) -> None:
@@ -199,7 +200,7 @@ def test_what_somebody_else_deployed_is_drift(chat: Callable[..., Service], wher
     assert drift_of("chat", where) == ()
     where.dashboard.put_applications([operator.desired(chat("spec.route=/other"), where)], {})
     (drift,) = drift_of("chat", where)  # type: ignore[misc]
-    assert (drift.path, drift.live, drift.desired) == ("route_prefix", "/other", "/")
+    assert (drift.path, drift.live, drift.desired) == (ROUTE, "/other", "/")
 
 
 def test_a_history_that_cannot_be_read_is_one_sentence(where: Site) -> None:
