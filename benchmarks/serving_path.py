@@ -232,7 +232,8 @@ def serve_llm(port: int, model: str) -> None:
 
 @contextlib.contextmanager
 def working(model: str | None) -> Iterator[Work]:
-    """A folder of its own, removed with everything that was started."""
+    """A folder of its own, removed with everything that was started, also where `timeout` ends this process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="rtsp"))
     work = Work(folder=folder, model=Path(model) if model else random_llama(folder / "model"))
     try:

@@ -226,9 +226,19 @@ def test_a_budget_needs_a_price(
         ({}, "/", "http://127.0.0.1:8000"),
         ({"http_options": {"host": "0.0.0.0", "port": 9000}}, "/chat", "http://127.0.0.1:9000/chat"),
         ({"http_options": {"host": "10.0.0.1", "port": 80}}, None, "http://10.0.0.1:80"),
+        (
+            {
+                "http_options": {"host": "10.0.0.1", "port": 80},
+                "applications": {GATEWAY_APP: {"deployed_app_config": {"args": {"host": "10.0.0.2", "port": 8080}}}},
+            },
+            "/chat",
+            "http://10.0.0.2:8080/chat",
+        ),
     ],
 )
-def test_a_services_url_is_where_serve_listens(details: dict[str, Any], route: str | None, url: str) -> None:
+def test_a_services_url_is_the_gateways_or_where_serve_listens(
+    details: dict[str, Any], route: str | None, url: str
+) -> None:
     assert base_url(details, route, "http://127.0.0.1:8265") == url
 
 

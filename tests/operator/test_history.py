@@ -75,6 +75,7 @@ def chat(repository: Path, model_folder: Callable[[], Path]) -> Callable[..., Se
 
 
 OTHER = "spec.engine.args.max_num_seqs=8"
+ROUTE = "deployments.Brain.user_config.access.route"
 
 
 def _apply(service: Service, where: Site) -> None:

@@ -12,6 +12,7 @@ import httpx
 from raytide.autoscaling.live.follow import BRAIN
 from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.plan.desired import IMPORT_PATH
+from raytide.operator.plan.gateway import GATEWAY_APP
 from raytide.operator.serve_api import ServeApi
 from raytide.services.engines.edge import STATUS_PATH
 
@@ -25,15 +26,17 @@ def services(dashboard: ServeApi) -> list[dict[str, Any]]:
     return [_service(app, base_url(details, _route(app), dashboard.address)) for app in ours]
 
 
-def base_url(details: Mapping[str, Any], route_prefix: str | None, dashboard: str) -> str:
-    """Where clients reach a service, as `http://127.0.0.1:8000`; `/v1/...` follows.
+def base_url(details: Mapping[str, Any], route: str | None, dashboard: str) -> str:
+    """Where clients reach a service, as `http://127.0.0.1:8080`; `/v1/...` follows.
 
-    A proxy that listens on every interface is reached at the host of the dashboard.
+    That is the gateway's own port: Serve's answers too, and hands each token from actor to actor. A server that
+    listens on every interface is reached at the host of the dashboard.
     """
-    http = details.get("http_options") or {"host": LOOPBACK, "port": 8000}
+    front = (details.get("applications", {}).get(GATEWAY_APP) or {}).get("deployed_app_config") or {}
+    http = front.get("args") or details.get("http_options") or {"host": LOOPBACK, "port": 8000}
     everywhere = http["host"] == "0.0.0.0"  # noqa: S104 (compared, not bound)
     host = urlsplit(dashboard).hostname if everywhere else http["host"]
-    return f"http://{host}:{http['port']}{(route_prefix or '/').rstrip('/')}"
+    return f"http://{host}:{http['port']}{(route or '/').rstrip('/')}"
 
 
 def _is_ours(app: Mapping[str, Any]) -> bool:

@@ -181,12 +181,17 @@ def test_a_body_of_ten_megabytes_passes(home: Path) -> None:
 
 def test_clients_that_drip_their_request_are_let_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_S", 0.05)
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.05)
     monkeypatch.setattr(incoming, "BODY_S", 0.05)
 
     async def body() -> None:
         async with world(home, Replica()) as at:
             head = await _raw(at.port, b"GET /health HT")
             assert (head[9:12], _errors(head)[0]["error"]["code"]) == (b"408", "head_timeout")
+            reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+            async with asyncio.timeout(2):
+                assert await reader.read() == b""  # it never said anything
+            writer.close()
             part = await _raw(at.port, REQUEST + b"content-length: 9\r\n\r\n{")
             assert (part[9:12], _errors(part)[0]["error"]["code"]) == (b"408", "body_timeout")
 

@@ -80,11 +80,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._head_timer: asyncio.TimerHandle | None = None
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection on which nothing is ever said is closed as one that has been idle."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(KEEP_ALIVE_S, self.transport.close)
+
     def data_received(self, data: bytes) -> None:
         """Counts what comes until the head is complete."""
         if self._is_refused:
             return
         if not self._in_head and (self.cycle is None or not self.cycle.more_body):
+            self._end_head()
             self._in_head, self._head_bytes = True, 0
             self._head_timer = self.loop.call_later(HEAD_S, self._too_slow)
         super().data_received(data)
