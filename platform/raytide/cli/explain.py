@@ -135,7 +135,8 @@ def _forecast(told: Explanation) -> str:
 
 def _alternative(each: Alternative) -> str:
     mark = "→" if each.chosen else " "
-    return f"{mark} {each.replicas} replicas  {_usd(each.usd_per_hour):>11}  {each.missing_share:7.2%} would miss"
+    unit = "replica " if each.replicas == 1 else "replicas"
+    return f"{mark} {each.replicas} {unit}  {_usd(each.usd_per_hour):>11}  {each.missing_share:7.2%} would miss"
 
 
 def _change(each: Counterfactual) -> str:

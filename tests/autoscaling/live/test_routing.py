@@ -64,6 +64,11 @@ def test_a_silent_replica_is_left_out(report_of: ReportOf, fleet_of: FleetOf) ->
     assert _replicas(fleet_of("ab"), report_of(at_s=89.0, replica="a"), report_of(at_s=99.0, replica="b")) == ["b"]
 
 
+def test_where_none_is_heard_those_that_serve_calls_ready_serve_on(report_of: ReportOf, fleet_of: FleetOf) -> None:
+    reports = [report_of(at_s=80.0, replica=name) for name in "abc"]
+    assert _replicas(fleet_of("ab", draining="b"), *reports) == ["a"]
+
+
 @pytest.mark.parametrize("wait", [0.25, Missing(reason="no replica serves and none starts")])
 def test_routes_survive_the_way_between_processes(wait: float | Missing) -> None:
     routes = Routes(

@@ -51,12 +51,14 @@ class Observer:
         """Every replica that takes requests: heard since then, not draining, and not gone when Serve was last asked.
 
         A replica reports only once it is ready, so one that has begun since that look is trusted: Serve names it later.
+        Where nobody was heard since then, it is the brain that is deaf, and Serve's word is enough: those that it calls
+        ready serve on where they did.
         """
         draining = frozenset[str]().union(*(fleet.draining for fleet in fleets))
         known = frozenset[str]().union(*(fleet.ready | fleet.starting.keys() for fleet in fleets))
         return tuple(
             upstream_of(report)
-            for heard_s, report in self._inbox.heard(since_s)
+            for heard_s, report in self._inbox.heard(since_s) or self._inbox.heard(0.0)
             if not report.is_draining
             and report.replica not in draining
             and (report.replica in known or heard_s > looked_s)
