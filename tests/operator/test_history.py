@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,9 +72,12 @@ def where(tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def chat(repository: Path, model_folder: Callable[[], Path]) -> Callable[..., Service]:
-    folder = model_folder()
+def folder(model_folder: Callable[[], Path]) -> Path:
+    return model_folder()
 
+
+@pytest.fixture
+def chat(repository: Path, folder: Path) -> Callable[..., Service]:
     def declare(*overrides: str) -> Service:
         said = (f"spec.model.source={folder}", *overrides)
         return read_as(Service, repository / "services" / "chat.yaml", said)
@@ -214,3 +221,37 @@ def test_a_history_that_cannot_be_read_is_one_sentence(where: Site) -> None:
     history.path.write_text("nothing\n{}\n")
     with pytest.raises(RaytideError, match=r"line 1 of .* is no event of a history"):
         history.records()
+
+
+def test_a_process_that_is_killed_while_it_waits_is_completed_by_another(
+    where: Site, recorded: Any, folder: Path, tmp_path: Path, repository: Path
+) -> None:
+    """A real process and a real signal, against a real HTTP server that plays a dashboard."""
+    recorded.plays({})
+    ports = f"http: {{port: {free_ports(1)[0]}}}\n  gateway: {{port: {where.gateway.port}}}"
+    cluster = tmp_path / "cluster.yaml"
+    cluster.write_text((repository / "platform" / "cluster.yaml").read_text().replace("spec:", f"spec:\n  {ports}", 1))
+    args = [
+        "apply",
+        str(repository / "services" / "chat.yaml"),
+        "--address",
+        recorded.address,
+        "--cluster",
+        str(cluster),
+    ]
+    command = [sys.executable, "-c", "from raytide.cli import main; main()", *args]
+    source = ["--set", f"spec.model.source={folder}"]
+    environment = os.environ | {"RAYTIDE_HOME": str(tmp_path)}
+    with subprocess.Popen([*command, *source], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        while not recorded.puts:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    assert _outcomes(where) == [("create", Outcome.INTERRUPTED)]
+    (put,) = recorded.puts
+    running = {"status": "RUNNING", "last_deployed_time_s": 1.0}
+    recorded.plays({app["name"]: running | {"deployed_app_config": app} for app in put["applications"]})
+    again = subprocess.run([*command, *source], env=environment, capture_output=True, text=True, check=False)
+    assert "nothing to do" in again.stdout, again.stderr
+    assert recorded.puts == [put]
+    assert _outcomes(where) == [("create", Outcome.APPLIED)]
