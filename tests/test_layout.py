@@ -35,7 +35,13 @@ def test_the_layers_hold(repository: Path) -> None:
 
 
 def test_reading_a_document_imports_in_a_blink() -> None:
-    # The process's own time, so that a busy machine does not fail it.
-    code = "import time; began = time.process_time(); import raytide.core.spec; print(time.process_time() - began)"
-    # A shared core runs at half its speed for seconds at a time: one of ten tries says what the import takes.
-    assert any(float(_run("-c", code).stdout) < 0.3 for _ in range(10))
+    # Beside the libraries that it stands on, because a shared core runs at half its speed for minutes at a time: on a
+    # free one they take 0.1 s of 0.2 s.
+    took_s, libraries_s = _import_s("raytide.core.spec"), _import_s("pydantic.main, pydantic.types, ruamel.yaml")
+    assert took_s < 3 * libraries_s
+
+
+def _import_s(what: str) -> float:
+    """The process's own time of the quickest of five imports."""
+    code = f"import time; began = time.process_time(); import {what}; print(time.process_time() - began)"
+    return min(float(_run("-c", code).stdout) for _ in range(5))

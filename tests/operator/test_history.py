@@ -65,9 +65,14 @@ def _poll_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def where(tmp_path: Path) -> Site:
-    gateway = Gateway(port=free_ports(1)[0])
+    http, front = free_ports(2)
     return Site(
-        address="http://127.0.0.1:1", home=tmp_path, cluster=None, http=Http(), gateway=gateway, serve=RehearsedServe()
+        address="http://127.0.0.1:1",
+        home=tmp_path,
+        cluster=None,
+        http=Http(port=http),
+        gateway=Gateway(port=front),
+        serve=RehearsedServe(),
     )
 
 

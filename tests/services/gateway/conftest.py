@@ -150,7 +150,7 @@ class World:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Returns once it holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not holds():  # noqa: ASYNC110 (anything may make it hold)
                 await asyncio.sleep(0.005)
 
@@ -210,11 +210,11 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
         for port in (*ports, front):
             port.start()
         url = f"http://127.0.0.1:{front.port}"
-        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
             yield World(url, front.port, client, directory, metrics, list(replicas), Keyring(engine), ledger, routes)
         for replica in replicas:
             replica.goes_on.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             for port in (front, *ports):
                 await port.drain()
     clerk.close()
@@ -228,10 +228,10 @@ async def _brain(service: str) -> dict[str, Any]:
 
 
 def run(body: Awaitable[T]) -> T:
-    """To the end of an asynchronous test, which may take seconds."""
+    """To the end of an asynchronous test, on a busy machine too."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             return await body
 
     return asyncio.run(bounded())

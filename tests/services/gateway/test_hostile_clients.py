@@ -71,7 +71,7 @@ class Standing:
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._stand()))
         self._thread.start()
-        assert self._is_up.wait(10)
+        assert self._is_up.wait(60)
 
     async def _stand(self) -> None:
         self._loop, self._ends = asyncio.get_running_loop(), asyncio.Event()
@@ -79,14 +79,14 @@ class Standing:
             self._is_up.set()
             await self._ends.wait()
 
-    def say(self, sent: bytes) -> bytes:
-        """What it says to these bytes."""
-        asked = asyncio.run_coroutine_threadsafe(_raw(self.at.port, sent, 0.1), self._loop)
-        return asked.result(10)
+    def say(self, sent: bytes, within_s: float = 0.1) -> bytes:
+        """What it says to these bytes; to a request that is not complete, nothing in any time."""
+        asked = asyncio.run_coroutine_threadsafe(_raw(self.at.port, sent, within_s), self._loop)
+        return asked.result(within_s + 30)
 
     def is_healthy(self) -> bool:
         """Whether it still answers, and no engine was asked."""
-        said = self.say(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        said = self.say(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 20)
         return said.startswith(b"HTTP/1.1 200") and self.at.replicas[0].asked == []
 
     def end(self) -> None:

@@ -197,6 +197,20 @@ def test_requests_are_held_until_a_replica_is_there(home: Path) -> None:
     run(body())
 
 
+def test_a_held_request_is_billed_as_any_other(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            key = at.keyring.create("team")
+            at.serve(upstreams=(), waking=True)
+            waiting = asyncio.create_task(at.complete(key.secret))
+            await at.until(lambda: len(at.ledger.reservations()) == 1)
+            at.serve()
+            assert (await waiting).status_code == 200
+            assert await at.settled() == [(7 * 1000 + 3 * 2000, 0)]
+
+    run(body())
+
+
 def test_a_held_request_is_not_held_beyond_its_deadline(home: Path) -> None:
     async def body() -> None:
         async with world(home, Replica()) as at:

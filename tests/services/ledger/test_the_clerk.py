@@ -110,6 +110,23 @@ def test_whoever_leaves_while_the_ledger_thinks_holds_nothing() -> None:
     assert [each for batch in ledger.batches for each in batch] == [ask("a"), cancelled]
 
 
+def test_what_came_first_is_entered_first() -> None:
+    ledger = Recorded()
+    clerk = Clerk(ledger)
+
+    async def one_after_the_other() -> None:
+        ledger.goes_on.clear()
+        clerk.settle(ENDED)
+        waiting = asyncio.create_task(clerk.admit(ask("next")))
+        await asyncio.sleep(0.02)
+        ledger.goes_on.set()
+        await waiting
+
+    asyncio.run(one_after_the_other())
+    clerk.close()
+    assert [each for batch in ledger.batches for each in batch] == [ENDED, ask("next")]
+
+
 def test_closing_enters_what_was_left_and_a_gateway_says_that_it_lives() -> None:
     ledger = Recorded()
     clerk = Clerk(ledger)

@@ -126,7 +126,7 @@ class Gateway:
 
 def _cards(fleet: Fleet) -> list[dict[str, Any]]:
     names = {fleet.routes.service} | fleet.models
-    facts = {"object": "model", "created": 0, "owned_by": "raytide", "max_model_len": fleet.context_tokens or None}
+    facts = {"object": "model", "created": 0, "owned_by": "raytide", "max_model_len": fleet.max_model_len}
     return [{"id": name, **facts} for name in sorted(names)]
 
 

@@ -19,6 +19,8 @@ from raytide.services.gateway.predict import Standing
 
 _USUAL_OUTPUT_TOKENS: Final = 128.0
 """Of an answer, until some were seen."""
+_LONGEST_CONTEXT: Final = 2**20
+"""Of any model: what a service that has never had a replica may cost at most must not be taken for less."""
 _SUSPECT_S: Final = 5.0
 """A brain hears from its replicas once a second, and forgets one that is silent."""
 _WEIGHT: Final = 0.02
@@ -99,7 +101,8 @@ class Fleet:
         self.usual_output_tokens = _USUAL_OUTPUT_TOKENS
         self.models: frozenset[str] = frozenset()
         """Names that its engines answer to, the service's own and adapters; empty until one was asked."""
-        self._max_model_len: int | None = None
+        self.max_model_len: int | None = None
+        """The model's context, once an engine was asked."""
         self._learnt_of: str | None = None
         self._suspects: dict[str, float] = {}
         self.is_ready = asyncio.Event()
@@ -125,7 +128,7 @@ class Fleet:
 
     def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
         """What an engine says of its models."""
-        self.models, self._max_model_len, self._learnt_of = models, max_model_len, self.routes.revision
+        self.models, self.max_model_len, self._learnt_of = models, max_model_len, self.routes.revision
 
     @property
     def knows_models(self) -> bool:
@@ -135,9 +138,10 @@ class Fleet:
     @property
     def context_tokens(self) -> int:
         """Most tokens of one sequence: the model's context, or what fits into a replica until that is known."""
-        if self._max_model_len is not None:
-            return self._max_model_len
-        return max((upstream.engine.kv_capacity_tokens for upstream in self.routes.upstreams), default=0)
+        if self.max_model_len is not None:
+            return self.max_model_len
+        fitting = [upstream.engine.kv_capacity_tokens for upstream in self.routes.upstreams]
+        return max(fitting, default=_LONGEST_CONTEXT)
 
     def prompt_tokens(self, asked: Asked) -> int:
         """As estimated; the engine refuses what exceeds the context."""

@@ -86,8 +86,8 @@ class Clerk:
         while is_open:
             taken = self._take()
             is_open = None not in taken
-            self._unsettled += [each for each in taken if isinstance(each, Settlement)]
-            self._enter([each for each in taken if isinstance(each, _Waiting)])
+            late, self._unsettled = self._unsettled[:BATCH], self._unsettled[BATCH:]
+            self._enter([*late, *(each for each in taken if each is not None)])
             self._stay_alive()
 
     def _take(self) -> list[_Waiting | Settlement | None]:
@@ -101,22 +101,20 @@ class Clerk:
             pass
         return taken
 
-    def _enter(self, asks: list[_Waiting]) -> None:
-        ended = self._unsettled[:BATCH]
-        if not (asks or ended):
+    def _enter(self, operations: list[_Waiting | Settlement]) -> None:
+        """In the order in which they came: what a request has freed is there for the next one of its key."""
+        if not operations:
             return
         try:
-            answers = self._ledger.enter([*(each.ask for each in asks), *ended])
+            answers = self._ledger.enter([each.ask if isinstance(each, _Waiting) else each for each in operations])
         except Exception as error:
             _log.warning("raytide: the ledger takes nothing: %r", error)
-            for each in asks:
-                each.say(error)
-            # Where the commit came through and only its answer did not, they hold what nobody uses.
-            self._unsettled += [Settlement(request_id=each.ask.request_id, outcome=Outcome.FAILED) for each in asks]
+            for each in operations:
+                self._unsettled.append(_given_up(each, error) if isinstance(each, _Waiting) else each)
             return
-        self._unsettled = self._unsettled[len(ended) :]
-        for each, answer in zip(asks, answers, strict=False):
-            each.say(answer)
+        for each, answer in zip(operations, answers, strict=True):
+            if isinstance(each, _Waiting):
+                each.say(answer)
 
     def _stay_alive(self) -> None:
         now_s = self._clock_s()
@@ -130,6 +128,12 @@ class Clerk:
         self._kept_alive_s = now_s
         if lost:
             _log.warning("raytide: %d requests of gateways that have ended are not charged", lost)
+
+
+def _given_up(waiting: _Waiting, error: Exception) -> Settlement:
+    """Where the commit came through and only its answer did not, the request holds what nobody uses."""
+    waiting.say(error)
+    return Settlement(request_id=waiting.ask.request_id, outcome=Outcome.FAILED)
 
 
 class _Waiting:

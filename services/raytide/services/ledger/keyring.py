@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Engine, RowMapping, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from raytide.core.errors import RaytideError
 from raytide.services.ledger.account import UNLIMITED, Account, Budget, Limits, of_today
@@ -62,9 +64,9 @@ class Keyring:
 
     def admit_anonymous(self) -> None:
         """Make the account of those who come without a key, where there is none yet."""
-        with self._engine.begin() as connection:
+        row = _row(ANONYMOUS, ANONYMOUS, UNLIMITED, None, None, self._now_s())
+        with contextlib.suppress(IntegrityError), self._engine.begin() as connection:  # another gateway has made it
             if connection.scalar(select(KEYS.c.key_id).where(KEYS.c.key_id == ANONYMOUS)) is None:
-                row = _row(ANONYMOUS, ANONYMOUS, UNLIMITED, None, None, self._now_s())
                 connection.execute(KEYS.insert().values(**row, shown=""))
 
     def list(self) -> list[ListedKey]:
