@@ -288,6 +288,14 @@ def test_a_status_joins_serves_account_with_the_brains(service: Service, where: 
     assert found["autoscaler"] == {"usd": 0.5}
 
 
+def test_the_brain_of_a_service_that_sleeps_is_asked_why(service: Service, where: Site, recorded: Any) -> None:
+    http = {"host": "127.0.0.1", "port": int(where.address.rsplit(":", 1)[1])}
+    asleep = _running(service, where, deployments={})
+    recorded.answers = [(200, {"http_options": http, "applications": {"chat": asleep}}), (200, '{"usd": 0.5}')]
+    (found,) = services(where.dashboard)
+    assert (found["autoscaler"], found["replicas"]) == ({"usd": 0.5}, {})
+
+
 @pytest.mark.parametrize(
     ("answer", "says"), [((503, "busy"), "(HTTPStatusError)"), ((200, "<html>"), "(JSONDecodeError)")]
 )
@@ -300,8 +308,8 @@ def test_a_brain_that_does_not_answer_is_missing(
     assert found["autoscaler"] == {"missing": f"{where.address} did not answer {says}"}
 
 
-def test_without_a_running_replica_the_brain_is_not_asked(service: Service, where: Site, recorded: Any) -> None:
-    recorded.plays({"chat": _running(service, where, deployments={})})
+def test_while_a_first_replica_starts_the_brain_is_not_asked(service: Service, where: Site, recorded: Any) -> None:
+    recorded.plays({"chat": {**_running(service, where, deployments={}), "status": "DEPLOYING"}})
     (found,) = services(where.dashboard)
     assert (found["autoscaler"], found["replicas"]) == ({"missing": "no replica runs"}, {})
     assert len(recorded.requests) == 1

@@ -54,6 +54,8 @@ def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
     declared = app["deployed_app_config"]["args"]
     variants = [_variant(app, one["name"]) for one in declared["variants"]]
     states = sum((Counter(one["replicas"]) for one in variants), Counter[str]())
+    # One that sleeps runs no replica, and its brain says why.
+    is_up = app["status"] == "RUNNING" or "RUNNING" in states
     targets = [one["target_replicas"] for one in variants if one["target_replicas"] is not None]
     return {
         "name": app["name"],
@@ -66,7 +68,7 @@ def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
         "target_replicas": sum(targets) if targets else None,
         "replicas": dict(states),
         "replica_ids": [replica for one in variants for replica in one["replica_ids"]],
-        "autoscaler": _brain(url, app["name"]) if states.get("RUNNING") else {"missing": "no replica runs"},
+        "autoscaler": _brain(url, app["name"]) if is_up else {"missing": "no replica runs"},
     }
 
 
