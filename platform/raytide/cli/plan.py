@@ -69,11 +69,13 @@ def render(file: ServiceFile, set_: Overrides = None, address: Address = None, c
     """Print the Serve config of a service, for `serve deploy`; needs no cluster."""
     from ruamel.yaml import YAML
 
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 1)  # as `serve deploy` reads it: an unquoted `off` is false there
     where = site(address, cluster)
     desired = operator.desired(_runnable(file, set_), where)
     applications = [operator.gateway(where), desired]
     config = {"proxy_location": "EveryNode", "http_options": where.http.model_dump(), "applications": applications}
-    YAML(typ="safe", pure=True).dump(config, sys.stdout)
+    yaml.dump(config, sys.stdout)
 
 
 def describe(step: Plan) -> str:
