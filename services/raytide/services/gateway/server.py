@@ -6,9 +6,7 @@ Several gateways of one node share the port (`SO_REUSEPORT`): the kernel gives e
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
 from typing import Any, Final
 
 import uvicorn
@@ -16,6 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from raytide.services.gateway.refusal import Refusal, invalid
+from raytide.services.http_server import HttpServer
 
 MOST_HEAD_BYTES: Final = 2**15
 """Of a request's line and headers together; browsers and proxies send a few kilobytes."""
@@ -31,12 +30,12 @@ DRAIN_S: Final = 300.0
 """How long open answers may go on when the gateway is to stop."""
 
 
-class Port:
-    """An HTTP server in this process's event loop."""
+class Port(HttpServer):
+    """On the declared port of the node."""
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
-        self._socket = _listening(host, port)
-        self.port: int = self._socket.getsockname()[1]
+        listening = _listening(host, port)
+        self.port: int = listening.getsockname()[1]
         config = uvicorn.Config(
             app,
             http=GuardedProtocol,
@@ -48,23 +47,7 @@ class Port:
             timeout_graceful_shutdown=int(DRAIN_S),
             server_header=False,
         )
-        self._server = _Server(config)
-        self._serving: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Answers from now on."""
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
-
-    def check_health(self) -> None:
-        """Raises where the server has ended unasked."""
-        if self._serving is not None and self._serving.done() and not self._server.should_exit:
-            raise RuntimeError("the gateway's HTTP server has ended")
-
-    async def drain(self) -> None:
-        """Takes no more connections, and returns once every open answer is complete."""
-        self._server.should_exit = True
-        if self._serving is not None:
-            await self._serving
+        super().__init__(config, listening)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -146,13 +129,6 @@ class GuardedProtocol(HttpToolsProtocol):
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + refusal.body)
         self.loop.call_later(LINGER_S, self.transport.close)
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are for the process, which is Ray's."""
-        yield
 
 
 def _too_large() -> Refusal:
