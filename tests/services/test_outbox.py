@@ -54,3 +54,16 @@ def test_without_a_brain_only_the_latest_are_kept(reported: Reported) -> None:
     reports = [reported(101.0 + second) for second in range(KEPT_REPORTS + 10)]
     heard = _heard(Brain(lost=range(1, len(reports))), reports)
     assert heard == [report.number for report in reports[-KEPT_REPORTS:]]
+
+
+def test_a_cancellation_at_the_moment_of_the_answer_is_not_lost(reported: Reported) -> None:
+    async def story() -> None:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        delivering = asyncio.create_task(Outbox(lambda _: answer).deliver(reported(101.0)))
+        await asyncio.sleep(0.01)
+        answer.set_result(None)
+        delivering.cancel()
+        await asyncio.wait([delivering])
+        assert delivering.cancelled()
+
+    asyncio.run(story())

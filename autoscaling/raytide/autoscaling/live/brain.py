@@ -146,7 +146,8 @@ class Brain:
     async def _next_turn(self) -> None:
         """Returns after the interval, or as soon as somebody waits for a service that is asleep."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._soon.wait(), self._settings.interval_s)
+            async with asyncio.timeout(self._settings.interval_s):
+                await self._soon.wait()
         self._soon.clear()
 
     async def _decide_once(self) -> None:

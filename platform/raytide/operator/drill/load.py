@@ -43,7 +43,8 @@ async def _ticks(per_s: float, over: asyncio.Event) -> AsyncIterator[None]:
     while not over.is_set():
         yield
         try:
-            await asyncio.wait_for(over.wait(), 1.0 / per_s)
+            async with asyncio.timeout(1.0 / per_s):
+                await over.wait()
         except TimeoutError:
             continue
 

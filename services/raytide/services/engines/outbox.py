@@ -33,7 +33,9 @@ class Outbox:
         """
         self._waiting = (*self._waiting, report)[-KEPT_REPORTS:]
         try:
-            await asyncio.wait_for(self._send(self._waiting), self._timeout_s)
+            # Not `wait_for`, which in Python 3.11 may swallow the cancellation of a replica that stops (cpython#86296).
+            async with asyncio.timeout(self._timeout_s):
+                await self._send(self._waiting)
             self._waiting = ()
         except Exception as error:
             _log.warning("raytide: %d reports wait for the brain: %r", len(self._waiting), error)

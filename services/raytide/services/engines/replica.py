@@ -80,13 +80,15 @@ class Replica:
         await self._outbox.deliver(self._report())
 
     async def _brain_status(self) -> dict[str, Any]:
-        status: dict[str, Any] = await asyncio.wait_for(self._brain.status.remote(), STATUS_TIMEOUT_S)
+        async with asyncio.timeout(STATUS_TIMEOUT_S):
+            status: dict[str, Any] = await self._brain.status.remote()
         return status
 
     async def _report_forever(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._soon.wait(), REPORT_INTERVAL_S)
+                async with asyncio.timeout(REPORT_INTERVAL_S):
+                    await self._soon.wait()
             self._soon.clear()
             await self._outbox.deliver(self._report())
 
