@@ -108,6 +108,8 @@ def test_prompts_that_are_no_text_count_with_the_whole_context() -> None:
         b'{"max_tokens": "5"}',
         b'{"stream": "yes"}',
         b'{"prompt": "\xff"}',
+        b'{"prompt": "\\ud83d"}',
+        b'{"messages": [{"role": "user", "content": "\\uDE00 and more"}]}',
         b'{"prompt": NaN}',
         b'{"model": 7}',
         b'{"a": 1} {"b": 2}',
@@ -119,6 +121,14 @@ def test_what_no_engine_takes_is_refused(body: bytes) -> None:
     with pytest.raises(Refused) as refused:
         asked_of(COMPLETIONS, body, None)
     assert refused.value.refusal.status == 400
+    assert refused.value.refusal.code in ("malformed_json", "invalid_request")
+
+
+@pytest.mark.parametrize("prompt", ["\U0001f600", "\\ud83d", "caf\u00e9", "\ud7ff\ue000"])
+@pytest.mark.parametrize("is_escaped", [True, False])
+def test_text_of_any_language_passes(prompt: str, is_escaped: bool) -> None:
+    body = json.dumps({"prompt": prompt}, ensure_ascii=is_escaped).encode()
+    assert asked_of(COMPLETIONS, body, None).num_prompts == 1
 
 
 @given(st.dictionaries(KEYS.filter(lambda key: key != "stream_options"), JSON, max_size=4), st.none() | st.booleans())

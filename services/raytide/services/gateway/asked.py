@@ -6,6 +6,7 @@ reach the engine as they came, but for the wish to be told the usage of a stream
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -99,8 +100,8 @@ def asked_of(path: str, body: bytes, session: str | None) -> Asked:
         Refused: it is no JSON, or not what an engine takes.
     """
     try:
-        body.decode() if not body.isascii() else None
         read = _DECODER.decode(body)
+        _require_text(body)
         num_prompts = _num_prompts(path, read)
     except msgspec.ValidationError as error:
         where = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
@@ -121,6 +122,19 @@ def with_usage(body: bytes, asked: Asked) -> bytes:
 
 _DECODER: Final = msgspec.json.Decoder(Body)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Of a character beyond 16 bits; the other half must follow."""
+
+
+def _require_text(body: bytes) -> None:
+    """Raises where a string is none: engines find that out late, each in its own words, or fail.
+
+    Most bodies are through with the first look, so that only the others are decoded in full.
+    """
+    if not body.isascii():
+        body.decode()
+    if _HALF.search(body):
+        msgspec.json.decode(body)
 
 
 def _require_in_range(read: Body) -> None:
