@@ -26,7 +26,7 @@ ENGINE = Engine(
 
 
 def _upstream(**stands: int) -> Upstream:
-    idle = {"running": 0, "waiting": 0, "waiting_prompt_tokens": 0, "kv_tokens": 0, **stands}
+    idle = {"report": 1, "running": 0, "waiting": 0, "waiting_prompt_tokens": 0, "kv_tokens": 0, **stands}
     return Upstream(replica="a", variant="v", address="10.0.0.1:4000", engine=ENGINE, **idle)
 
 

@@ -56,7 +56,8 @@ class Replica:
     num_cut: int = 0
     """Requests whose connection was closed before the end of the answer."""
     fault: str = ""
-    """`refuse`: 503; `drop`: a status and no more; `drop-late`: the stream breaks off after its second word."""
+    """`refuse`: 503; `drop`: a status and no more; `drop-late`: the stream breaks off after its second word;
+    `silent`: nothing comes before `goes_on`."""
     padding: str = ""
     """Of each word."""
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -82,6 +83,8 @@ class Replica:
             kind = b"text/event-stream" if asked.get("stream") else b"application/json"
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
             raise RuntimeError("the engine has died")
+        if self.fault == "silent":
+            await self.goes_on.wait()
         if self.fault == "refuse":
             await _json(send, 503, {"error": {"message": "draining"}})
         elif asked.get("prompt") == "refuse me":
@@ -133,7 +136,9 @@ class World:
     client: httpx.AsyncClient
     directory: Directory
     metrics: Metrics
+    held: Held
     replicas: list[Replica]
+    ports: dict[str, Port]
     keyring: Keyring
     ledger: Ledger
     routes: Routes
@@ -147,6 +152,23 @@ class World:
     def serve(self, **changes: Any) -> None:
         """The brain says otherwise."""
         self.directory.see(replace(self.routes, **changes), "/")
+
+    def serve_only(self, replica: Replica, report: int = 1) -> None:
+        """The brain names this one alone; its server starts if it does not answer yet."""
+        if replica.name not in self.ports:
+            self.ports[replica.name] = Port(replica, "127.0.0.1", 0)
+            self.ports[replica.name].start()
+        named = routes_of({replica.name: f"127.0.0.1:{self.ports[replica.name].port}"}).upstreams
+        self.serve(upstreams=tuple(replace(each, report=report) for each in named))
+
+    async def kill(self, name: str) -> None:
+        """The replica's process ends: its port is closed, and so is every connection."""
+        server = self.ports[name]._server
+        await self.until(lambda: server.started)
+        for listening in server.servers:
+            listening.close()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Returns once it holds."""
@@ -167,6 +189,7 @@ def routes_of(addresses: dict[str, str], access: Access | None = None) -> Routes
             replica=name,
             variant="v",
             address=address,
+            report=1,
             running=0,
             waiting=0,
             waiting_prompt_tokens=0,
@@ -192,10 +215,8 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
     engine, metrics, directory = connect(ledger_url(home)), Metrics(), Directory()
     ledger = Ledger(engine, gateway="g")
     clerk = Clerk(ledger)
-    ports = [Port(replica, "127.0.0.1", 0) for replica in replicas]
-    routes = routes_of(
-        {replica.name: f"127.0.0.1:{port.port}" for replica, port in zip(replicas, ports, strict=True)}, access
-    )
+    ports = {replica.name: Port(replica, "127.0.0.1", 0) for replica in replicas}
+    routes = routes_of({name: f"127.0.0.1:{port.port}" for name, port in ports.items()}, access)
     directory.see(routes, "/")
     async with AiohttpClient() as upstream:
         desk = Desk(
@@ -207,15 +228,27 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
             most_body_bytes=settings.get("most_body_bytes", 10_000_000),
         )
         front = Port(Gateway(desk, _brain), "127.0.0.1", 0)
-        for port in (*ports, front):
+        for port in (*ports.values(), front):
             port.start()
         url = f"http://127.0.0.1:{front.port}"
         async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
-            yield World(url, front.port, client, directory, metrics, list(replicas), Keyring(engine), ledger, routes)
+            yield World(
+                url,
+                front.port,
+                client,
+                directory,
+                metrics,
+                desk.held,
+                list(replicas),
+                ports,
+                Keyring(engine),
+                ledger,
+                routes,
+            )
         for replica in replicas:
             replica.goes_on.set()
         async with asyncio.timeout(20):
-            for port in (front, *ports):
+            for port in (front, *ports.values()):
                 await port.drain()
     clerk.close()
     engine.dispose()

@@ -211,6 +211,88 @@ def test_a_held_request_is_billed_as_any_other(home: Path) -> None:
     run(body())
 
 
+def test_the_only_replica_dies_and_the_next_request_is_answered_once_another_has_come(home: Path) -> None:
+    async def body() -> None:
+        dead = Replica("a")
+        async with world(home, dead, access=PAID) as at:
+            key = at.keyring.create("team")
+            await at.kill("a")
+            asked = asyncio.create_task(at.complete(key.secret))
+            await at.until(lambda: at.held.num("chat") == 1)
+            for _ in range(4):  # the brain has not noticed yet
+                await asyncio.sleep(0.5)
+                at.serve_only(dead)
+            assert not asked.done()
+            at.serve_only(Replica("b"))
+            assert ((await asked).status_code, (await asked).json()["by"]) == (200, "b")
+            assert await at.settled() == [(7 * 1000 + 3 * 2000, 0)]
+            assert at.ledger.usage()[0].num_requests == 1
+
+    run(body())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_only_replica_dies_with_a_request_before_its_first_byte(home: Path, stream: bool) -> None:
+    async def body() -> None:
+        dead = Replica("a", fault="silent")
+        dead.goes_on.clear()
+        async with world(home, dead, access=PAID) as at:
+            key = at.keyring.create("team")
+            asked = asyncio.create_task(at.complete(key.secret, stream=stream))
+            await at.until(lambda: len(dead.asked) == 1)
+            await at.kill("a")
+            await at.until(lambda: at.held.num("chat") == 1)
+            at.serve_only(Replica("b"))
+            answer = await asked
+            assert answer.status_code == 200
+            assert not stream or answer.text.endswith("data: [DONE]\n\n")
+            assert await at.settled() == [(7 * 1000 + 3 * 2000, 0)]
+            assert at.ledger.usage()[0].num_requests == 1
+
+    run(body())
+
+
+def test_a_replica_that_takes_connections_again_is_sent_to_once_it_reports(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica("a")) as at:
+            await at.kill("a")
+            asked = asyncio.create_task(at.complete())
+            await at.until(lambda: at.held.num("chat") == 1)
+            del at.ports["a"]
+            at.serve_only(Replica("a"), report=2)
+            assert (await asked).status_code == 200
+
+    run(body())
+
+
+def test_one_that_reports_and_takes_no_connection_is_not_waited_for_again_and_again(home: Path) -> None:
+    async def body() -> None:
+        cut_off = Replica("a")
+        async with world(home, cut_off, access=PAID) as at:
+            key = at.keyring.create("team")
+            await at.kill("a")
+            asked, report = asyncio.create_task(at.complete(key.secret)), 1
+            while not asked.done():
+                await asyncio.sleep(0.02)
+                at.serve_only(cut_off, report=(report := report + 1))
+            assert ((await asked).status_code, (await asked).json()["error"]["code"]) == (502, "replica_lost")
+            assert await at.settled() == [(0, 0)]
+
+    run(body())
+
+
+def test_a_request_whose_only_replica_died_is_held_within_its_deadline(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica("a"), access=PAID) as at:
+            key = at.keyring.create("team")
+            await at.kill("a")
+            answer = await at.complete(key.secret, headers={"x-deadline-ms": "300"})
+            assert answer.status_code in (503, 504)
+            assert await at.settled() == [(0, 0)]
+
+    run(body())
+
+
 def test_a_held_request_is_not_held_beyond_its_deadline(home: Path) -> None:
     async def body() -> None:
         async with world(home, Replica()) as at:

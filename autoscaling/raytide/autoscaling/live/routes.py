@@ -20,6 +20,8 @@ class Upstream:
     variant: str
     address: str
     """`host:port` of its own HTTP server."""
+    report: int
+    """Number of its latest report: one that is gone makes no further one."""
     running: int
     waiting: int
     waiting_prompt_tokens: int
@@ -33,6 +35,7 @@ def upstream_of(report: ReplicaReport) -> Upstream:
         replica=report.replica,
         variant=report.variant,
         address=report.address,
+        report=report.number,
         running=report.running,
         waiting=report.waiting,
         waiting_prompt_tokens=report.waiting_prompt_tokens,

@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 import uuid
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +25,7 @@ from raytide.services.gateway.incoming import ClientLeft, Headers, Presence, bod
 from raytide.services.gateway.keeper import Keeper
 from raytide.services.gateway.metrics import Metrics
 from raytide.services.gateway.refusal import UPSTREAM, Refusal, Refused
-from raytide.services.gateway.relay import Opened, Relay
+from raytide.services.gateway.relay import Opened, Relay, Tries
 from raytide.services.gateway.stream import EventStream, Usage, usage_of
 from raytide.services.gateway.upstream import UpstreamLost
 from raytide.services.ledger.usage import Outcome
@@ -89,9 +90,8 @@ class Exchange:
         """The part that the ledger pays for: however it ends, it is billed."""
         outcome = Outcome.FAILED
         try:
-            await self._desk.held.until_ready(fleet, len(body), deadline_s)
-            self._require_room(fleet, asked, patience, deadline_s)
-            outcome = await self._answered(fleet, asked, body, presence)
+            opened = await self._opened(fleet, asked, body, patience, deadline_s)
+            outcome = await self._answered(fleet, opened, asked, presence)
         except (asyncio.CancelledError, ClientLeft):
             outcome = Outcome.CANCELLED
             raise
@@ -103,12 +103,21 @@ class Exchange:
             if usage is not None and outcome is Outcome.FINISHED and asked.num_sequences:
                 fleet.saw_answer(usage.output_tokens / asked.num_sequences)
 
-    async def _answered(self, fleet: Fleet, asked: Asked, body: bytes, presence: Presence) -> Outcome:
-        service = fleet.routes.service
-        under_way = self._desk.metrics.under_way.labels(service)
-        with under_way.track_inprogress():
-            opened = await self._desk.relay.open(fleet, asked, with_usage(body, asked), self._id)
-            self._desk.metrics.first_byte.labels(service).observe(time.monotonic() - self._began_s)
+    async def _opened(
+        self, fleet: Fleet, asked: Asked, body: bytes, patience: float, deadline_s: float | None
+    ) -> Opened:
+        """The answer's beginning, from a replica that is there now or from one that comes in time."""
+        tries, opened = Tries(), None
+        while opened is None:
+            await self._desk.held.until_ready(fleet, len(body), self._left_s(deadline_s))
+            self._require_room(fleet, asked, patience, deadline_s)
+            with self._under_way(fleet):
+                opened = await self._desk.relay.open(fleet, asked, with_usage(body, asked), self._id, tries)
+        return opened
+
+    async def _answered(self, fleet: Fleet, opened: Opened, asked: Asked, presence: Presence) -> Outcome:
+        self._desk.metrics.first_byte.labels(fleet.routes.service).observe(time.monotonic() - self._began_s)
+        with self._under_way(fleet):
             try:
                 if opened.is_stream:
                     return await self._stream(opened, asked, presence)
@@ -145,9 +154,14 @@ class Exchange:
         choice = self._desk.relay.best(fleet, asked, set())
         if choice is None:
             return
-        left_s = None if deadline_s is None else deadline_s - (time.monotonic() - self._began_s)
-        if refusal := turned_away(choice.prediction, patience, left_s):
+        if refusal := turned_away(choice.prediction, patience, self._left_s(deadline_s)):
             raise Refused(refusal)
+
+    def _left_s(self, deadline_s: float | None) -> float | None:
+        return None if deadline_s is None else deadline_s - (time.monotonic() - self._began_s)
+
+    def _under_way(self, fleet: Fleet) -> AbstractContextManager[None]:
+        return self._desk.metrics.under_way.labels(fleet.routes.service).track_inprogress()
 
     async def _begin(self, status: int, content_type: bytes, num_bytes: int | None = None) -> None:
         headers = [(b"content-type", content_type), (b"x-request-id", self._id.encode())]

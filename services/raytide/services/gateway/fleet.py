@@ -105,6 +105,8 @@ class Fleet:
         """The model's context, once an engine was asked."""
         self._learnt_of: str | None = None
         self._suspects: dict[str, float] = {}
+        self._gone: dict[str, int] = {}
+        """Replicas that take no connections, and the number of the last report that the table had of each."""
         self.is_ready = asyncio.Event()
         """Set while a replica takes requests."""
         self.see(routes)
@@ -121,10 +123,14 @@ class Fleet:
             else:
                 replica.see(upstream)
             self._replicas[upstream.replica] = replica
-        if self._replicas:
-            self.is_ready.set()
-        else:
-            self.is_ready.clear()
+        self._gone = {name: report for name, report in self._gone.items() if self._reports(name) == report}
+        self._say_whether_ready()
+
+    def lose(self, name: str) -> None:
+        """Nobody takes connections there: not to be tried until the replica reports again, or another one comes."""
+        if (report := self._reports(name)) is not None:
+            self._gone[name] = report
+            self._say_whether_ready()
 
     def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
         """What an engine says of its models."""
@@ -159,10 +165,21 @@ class Fleet:
         """Those that may take a request; such as did not answer lately only where there are no others."""
         if self._suspects:
             self._suspects = {name: until_s for name, until_s in self._suspects.items() if until_s > now_s}
-        left = [each for name, each in self._replicas.items() if name not in without]
+        left = [each for name, each in self._replicas.items() if name not in without and name not in self._gone]
         trusted = [each for each in left if each.name not in self._suspects]
         return [each.candidate for each in trusted or left]
 
     def saw_answer(self, output_tokens: float) -> None:
         """An answer had so many tokens."""
         self.usual_output_tokens += _WEIGHT * (output_tokens - self.usual_output_tokens)
+
+    def _reports(self, name: str) -> int | None:
+        """The number of its latest report; None where the table does not name it."""
+        replica = self._replicas.get(name)
+        return None if replica is None else replica.upstream.report
+
+    def _say_whether_ready(self) -> None:
+        if self._replicas.keys() - self._gone.keys():
+            self.is_ready.set()
+        else:
+            self.is_ready.clear()

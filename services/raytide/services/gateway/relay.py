@@ -1,23 +1,29 @@
 """Sending a request to the best replica, and to another one where that does not answer, until its first byte is there.
 
 After the first byte there is no second try: the client has a part of an answer that no other replica would continue.
+Before it, a request whose every replica is gone has lost nothing but time, and waits for the next one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from raytide.services.gateway.asked import Asked
 from raytide.services.gateway.choose import Choice, choose, some_of
 from raytide.services.gateway.fleet import Fleet, Sent
 from raytide.services.gateway.metrics import Metrics
-from raytide.services.gateway.refusal import UPSTREAM, Refusal, Refused, unavailable
-from raytide.services.gateway.upstream import Answer, Client, UpstreamLost
+from raytide.services.gateway.refusal import UPSTREAM, Refusal, Refused
+from raytide.services.gateway.upstream import Answer, Client, UpstreamDeclines, UpstreamGone, UpstreamLost
 
 TRIES: Final = 3
+"""A request that ends the replicas which take it must not end all of them."""
+AGAIN_S: Final = 0.1
+"""Before a request goes once more to a replica that lost it: a process that ends has closed its port by then."""
 _ELSEWHERE: Final = (502, 503)
 """What a replica answers that cannot take the request; another one may."""
 _EVENTS: Final = b"text/event-stream"
@@ -43,6 +49,25 @@ class Opened:
         await self._answer.close()
 
 
+@dataclass(slots=True)
+class Tries:
+    """Where one request was sent in vain."""
+
+    num: int = 0
+    """Times that count: a replica that takes no connection never had the request, and counts once it is met again."""
+    met: set[str] = field(default_factory=set)
+    declined: set[str] = field(default_factory=set)
+    """Of these, the replicas that are not asked again."""
+
+    def note(self, replica: str, lost: UpstreamLost) -> None:
+        """It did not answer there."""
+        if not isinstance(lost, UpstreamGone) or replica in self.met:
+            self.num += 1
+        if isinstance(lost, UpstreamDeclines):
+            self.declined.add(replica)
+        self.met.add(replica)
+
+
 class Relay:
     """The way to the replicas."""
 
@@ -57,28 +82,33 @@ class Relay:
         output_tokens = asked.estimated_output_tokens(usual)
         return choose(candidates, fleet.prompt_tokens(asked), output_tokens, usual, asked.session)
 
-    async def open(self, fleet: Fleet, asked: Asked, body: bytes, request_id: str) -> Opened:
+    async def open(self, fleet: Fleet, asked: Asked, body: bytes, request_id: str, tries: Tries) -> Opened | None:
         """The answer's beginning; where it is no stream, the whole answer, so that one that breaks off is tried again.
+
+        None where every replica that the table names is gone: the request may wait for another one.
 
         Raises:
             Refused: no replica answers.
         """
-        tried: set[str] = set()
-        service = fleet.routes.service
-        while (choice := self.best(fleet, asked, tried)) and len(tried) < TRIES:
-            if tried:
-                self._metrics.retried.labels(service).inc()
-            tried.add(choice.replica)
+        while tries.num < TRIES and (choice := await self._next(fleet, asked, tries)):
+            if tries.met:
+                self._metrics.retried.labels(fleet.routes.service).inc()
             try:
                 return await self._try(fleet, choice.replica, asked, body, request_id)
-            except UpstreamLost:
-                fleet.suspect(choice.replica, time.monotonic())
-        if tried:
-            message = f"{len(tried)} replicas of {service} did not answer"
-            raise Refused(
-                Refusal(status=502, kind=UPSTREAM, code="replica_lost", message=message, retry_after_s=_RETRY_S)
-            )
-        raise Refused(unavailable(f"{service} has no replica", "no_replica", _RETRY_S))
+            except UpstreamLost as lost:
+                tries.note(choice.replica, lost)
+                _mistrust(fleet, choice.replica, lost)
+        if tries.num < TRIES and not fleet.is_ready.is_set():
+            return None
+        raise Refused(_unanswered(fleet, tries))
+
+    async def _next(self, fleet: Fleet, asked: Asked, tries: Tries) -> Choice | None:
+        """A replica that has not met the request; where there is none, after a moment, one that may take it again."""
+        if choice := self.best(fleet, asked, tries.met):
+            return choice
+        if tries.met:
+            await asyncio.sleep(AGAIN_S)
+        return self.best(fleet, asked, tries.declined)
 
     async def _try(self, fleet: Fleet, name: str, asked: Asked, body: bytes, request_id: str) -> Opened:
         replica = fleet.replica(name)
@@ -97,9 +127,21 @@ class Relay:
         return opened
 
 
+def _mistrust(fleet: Fleet, replica: str, lost: UpstreamLost) -> None:
+    if isinstance(lost, UpstreamGone):
+        fleet.lose(replica)
+    else:
+        fleet.suspect(replica, time.monotonic())
+
+
+def _unanswered(fleet: Fleet, tries: Tries) -> Refusal:
+    message = f"{len(tries.met)} replicas of {fleet.routes.service} did not answer"
+    return Refusal(status=502, kind=UPSTREAM, code="replica_lost", message=message, retry_after_s=_RETRY_S)
+
+
 async def _begun(answer: Answer, sent: Sent) -> Opened:
     if answer.status in _ELSEWHERE:
-        raise UpstreamLost(f"the replica answers {answer.status}")
+        raise UpstreamDeclines(f"the replica answers {answer.status}")
     pieces = answer.pieces()
     if answer.content_type.startswith(_EVENTS):
         first = await anext(pieces, b"")

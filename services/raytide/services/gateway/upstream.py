@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from typing import Final, Protocol, Self
 
@@ -16,10 +17,20 @@ IDLE_S: Final = 60.0
 """How long a connection is kept for the next request: shorter than a replica keeps it, so that none is used that the
 replica closes at that moment."""
 _READ_BYTES: Final = 2**18
+_NOBODY_THERE: Final = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
+"""Of a connection that could not be made. Other numbers are trouble of this process, such as too many open files."""
 
 
 class UpstreamLost(Exception):
     """The replica does not answer, or not to the end."""
+
+
+class UpstreamGone(UpstreamLost):
+    """Nobody takes connections there: its process or its node has ended, and the request has not reached it."""
+
+
+class UpstreamDeclines(UpstreamLost):
+    """It is there, and another one may take what it does not: it says so, or says nothing for too long."""
 
 
 class Answer(Protocol):
@@ -66,7 +77,7 @@ class AiohttpClient:
         try:
             response = await self._session.post(f"http://{address}{path}", data=body, headers=headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamLost(f"{type(error).__name__}: {error}") from error
+            raise _lost(error) from error
         return _AiohttpAnswer(response)
 
     async def get(self, address: str, path: str) -> bytes:
@@ -75,7 +86,7 @@ class AiohttpClient:
             async with asyncio.timeout(CONNECT_S), self._session.get(f"http://{address}{path}") as response:
                 return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamLost(f"{type(error).__name__}: {error}") from error
+            raise _lost(error) from error
 
     async def close(self) -> None:
         """Close the kept connections."""
@@ -101,7 +112,16 @@ class _AiohttpAnswer:
             async for piece in self._response.content.iter_any():
                 yield piece
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamLost(f"{type(error).__name__}: {error}") from error
+            raise _lost(error) from error
 
     async def close(self) -> None:
         self._response.close()
+
+
+def _lost(error: Exception) -> UpstreamLost:
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return UpstreamGone(said)
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno in _NOBODY_THERE:
+        return UpstreamGone(said)
+    return UpstreamDeclines(said) if isinstance(error, TimeoutError) else UpstreamLost(said)
