@@ -49,7 +49,9 @@ def played(shares: tuple[float, float, float], rate: float, seed: int) -> tuple[
             stable=tally(other),
             canary_quality=UNSCORED,
             stable_quality=UNSCORED,
-            canary_ready=True,
+            canary_ready=1,
+            stable_ready=1,
+            most=1,
         )
         rollout = advance(rollout, DECLARED, seen, now_s)
     return rollout, now_s, int(own[0]), own[0] / (own[0] + other[0])

@@ -42,15 +42,6 @@ def counted(random: np.random.Generator, num: int, shares: Shares) -> Tally:
     return Tally(num=num, failed=failed, missed_ttft=missed[0], missed_tpot=missed[1])
 
 
-def added(first: Tally, second: Tally) -> Tally:
-    return Tally(
-        num=first.num + second.num,
-        failed=first.failed + second.failed,
-        missed_ttft=first.missed_ttft + second.missed_ttft,
-        missed_tpot=first.missed_tpot + second.missed_tpot,
-    )
-
-
 @pytest.fixture(scope="session")
 def play() -> Callable[..., Played]:
     def run(
@@ -67,11 +58,17 @@ def play() -> Callable[..., Played]:
         while not rollout.is_over:
             num = int(random.poisson(rate * every_s))
             to_canary, split = split.after(num, rollout.weight(declared))
-            own = added(own, counted(random, to_canary, canary))
-            other = added(other, counted(random, num - to_canary, Shares()))
+            own += counted(random, to_canary, canary)
+            other += counted(random, num - to_canary, Shares())
             now_s += every_s
             seen = Evidence(
-                canary=own, stable=other, canary_quality=UNSCORED, stable_quality=UNSCORED, canary_ready=ready
+                canary=own,
+                stable=other,
+                canary_quality=UNSCORED,
+                stable_quality=UNSCORED,
+                canary_ready=int(ready),
+                stable_ready=1,
+                most=1,
             )
             rollout = advance(rollout, declared, seen, now_s)
             weights.append(rollout.weight(declared))

@@ -22,8 +22,11 @@ BY_TRAFFIC = Canary(gate=Gate(quality=None))
 SCORED = Quality(metric="bits_per_byte", value=1.0, data="d")
 
 
+READY = {"canary_ready": 4, "stable_ready": 4, "most": 8}
+
+
 def _evidence(canary: Tally | None = None, stable: Tally | None = None, **said: Any) -> Evidence:
-    known: dict[str, Any] = {"canary_quality": SCORED, "stable_quality": SCORED, "canary_ready": True, **said}
+    known: dict[str, Any] = {"canary_quality": SCORED, "stable_quality": SCORED, **READY, **said}
     return Evidence(canary=canary or Tally(), stable=stable or Tally(), **known)
 
 
@@ -78,7 +81,7 @@ def test_too_little_traffic_is_said_and_not_taken_for_a_verdict(play: Play, shar
 def test_a_revision_that_never_becomes_ready_is_rolled_back(play: Play, shares: Any) -> None:
     played = play(BY_TRAFFIC, shares(), ready=False)
     assert played.end.phase is Phase.ROLLED_BACK
-    assert played.end.says == "no replica of the canary was ready within 7200 s"
+    assert played.end.says == "0 of 1 replicas of the canary are ready within 7200 s"
     assert played.seen_by_canary == 0
 
 
@@ -124,6 +127,22 @@ def test_a_single_step_takes_over_as_soon_as_it_is_ready() -> None:
     assert after.phase is Phase.PROMOTED
 
 
+def test_a_step_waits_for_the_replicas_that_its_share_needs() -> None:
+    declared = Canary(steps=(0.25, 1.0), hold_s=10.0, patience_s=100.0, gate=Gate(quality=None))
+    served = (Tally(num=50_000), Tally(num=50_000))
+    rollout = advance(begin("new", "old", 0.0), declared, _evidence(canary_ready=0, stable_ready=6), 1.0)
+    assert (rollout.phase, rollout.replicas) == (Phase.WAITING, 2)
+    rollout = advance(rollout, declared, _evidence(canary_ready=2, stable_ready=6), 2.0)
+    assert (rollout.weight(declared), rollout.replicas) == (0.25, 2)
+    grows = advance(rollout, declared, _evidence(*served, canary_ready=2, stable_ready=6), 20.0)
+    assert (grows.weight(declared), grows.replicas) == (0.25, 8)
+    assert grows.says == "good; 2 of 8 replicas of the canary are ready before it takes 100% of the traffic"
+    assert advance(grows, declared, _evidence(*served, canary_ready=8, stable_ready=6), 30.0).phase is Phase.PROMOTED
+    stuck = advance(grows, declared, _evidence(*served, canary_ready=2, stable_ready=6), 113.0)
+    assert stuck.phase is Phase.UNDECIDED
+    assert advance(grows, declared, _evidence(*served, canary_ready=3, stable_ready=6, most=3), 30.0).is_over
+
+
 COUNTS = st.integers(0, 3000)
 SEEN = st.tuples(COUNTS, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), COUNTS, st.booleans(), st.floats(0, 900))
 
@@ -140,7 +159,7 @@ def test_whatever_is_seen_it_ends_and_weight_only_rises_until_it_does(
     rollout, now_s, weights = begin("new", "old", 0.0), 0.0, [0.0]
     for num, failed, ttft, tpot, num_stable, ready, later_s in seen:
         now_s += later_s
-        evidence = _evidence(_tallies(num, failed, ttft, tpot), Tally(num=num_stable), canary_ready=ready)
+        evidence = _evidence(_tallies(num, failed, ttft, tpot), Tally(num=num_stable), canary_ready=4 * ready)
         after = advance(rollout, BY_TRAFFIC, evidence, now_s)
         assert after.phase in TRANSITIONS[rollout.phase]
         if after.phase is Phase.PROMOTED and rollout.phase is not Phase.PROMOTED:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 from raytide.autoscaling.missing import Missing
+
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,15 @@ class Tally:
     missed_ttft: int = 0
     """Of those that did not fail."""
     missed_tpot: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(
+            num=self.num + other.num,
+            failed=self.failed + other.failed,
+            missed_ttft=self.missed_ttft + other.missed_ttft,
+            missed_tpot=self.missed_tpot + other.missed_tpot,
+        )
 
     @property
     def answered(self) -> int:
@@ -63,5 +75,14 @@ class Evidence:
     stable: Tally
     canary_quality: Quality | Missing
     stable_quality: Quality | Missing
-    canary_ready: bool
-    """Whether a replica of the canary serves."""
+    canary_ready: int
+    """Replicas that serve."""
+    stable_ready: int
+    most: int
+    """Replicas that the service may have."""
+
+    def needed(self, weight: float, taken: float) -> int:
+        """Replicas of the canary that carry this share, as many to a request as the stable revision has at present,
+        while the canary takes `taken` of the requests."""
+        whole = self.stable_ready / (1.0 - taken)
+        return max(1, min(self.most, math.ceil(weight * whole - _ROUNDING)))

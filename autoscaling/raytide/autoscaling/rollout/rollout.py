@@ -1,10 +1,13 @@
 """The rollout of one revision: a state machine that always ends.
 
-WAITING      no replica of the canary serves yet; all traffic is the stable revision's
+WAITING      too few replicas of the canary serve yet; all traffic is the stable revision's
 STEPPING     the canary takes the weight of its step
 PROMOTED     it takes all
 ROLLED_BACK  it was worse, or never became ready; the stable revision takes all
 UNDECIDED    too few requests for a verdict within the patience; the stable revision takes all
+
+A step is taken only once the canary has the replicas that its share needs: a good revision that were given a quarter of
+the traffic on one replica would look like a bad one.
 
 Pure: evidence and time come in, the next state with its reasons comes out. Each step counts its own requests, because a
 canary at a larger weight meets another load, and because a comparison is fair only while the weights stay as they are.
@@ -80,6 +83,8 @@ class Rollout:
     canary_before: Tally = NOTHING_COUNTED
     """What was counted when the step began."""
     stable_before: Tally = NOTHING_COUNTED
+    replicas: int = 1
+    """That the canary is to have at least: for the share that it takes, or for the next one, before it takes it."""
     says: str = "waits for its first replica"
     """Why it stands here, in one sentence."""
     checks: tuple[Check, ...] = ()
@@ -116,12 +121,13 @@ def advance(rollout: Rollout, declared: Canary, evidence: Evidence, now_s: float
 
 
 def _waited(rollout: Rollout, declared: Canary, evidence: Evidence, now_s: float) -> Rollout:
-    if evidence.canary_ready:
+    wanted = evidence.needed(declared.steps[0], taken=0.0)
+    if evidence.canary_ready >= wanted:
         return _at_step(rollout, 0, declared, evidence, now_s)
     if now_s - rollout.since_s >= declared.patience_s:
-        says = f"no replica of the canary was ready within {declared.patience_s:.0f} s"
+        says = f"{_ready(evidence, wanted)} within {declared.patience_s:.0f} s"
         return _ended(rollout, Phase.ROLLED_BACK, says, now_s, ())
-    return rollout
+    return replace(rollout, replicas=wanted)
 
 
 def _stepped(rollout: Rollout, declared: Canary, evidence: Evidence, now_s: float) -> Rollout:
@@ -139,11 +145,24 @@ def _stepped(rollout: Rollout, declared: Canary, evidence: Evidence, now_s: floa
         return _ended(rollout, Phase.ROLLED_BACK, worse[0].says, now_s, checks)
     still_open = [check for check in checks if check.outcome is Outcome.OPEN]
     if not still_open and held_s >= declared.hold_s:
-        return _at_step(replace(rollout, checks=checks), rollout.step + 1, declared, evidence, now_s)
+        return _risen(replace(rollout, checks=checks), declared, evidence, now_s)
     if held_s >= max(declared.hold_s, declared.patience_s):
         says = f"not enough traffic for a verdict within {held_s:.0f} s: {still_open[0].says}"
         return _ended(rollout, Phase.UNDECIDED, says, now_s, checks)
     return replace(rollout, checks=checks, says=_progress(still_open, declared.hold_s - held_s, next_weight))
+
+
+def _risen(rollout: Rollout, declared: Canary, evidence: Evidence, now_s: float) -> Rollout:
+    """At the next step, or on the way to the replicas that it needs."""
+    weight, held_s = declared.steps[rollout.step + 1], now_s - rollout.since_s
+    wanted = evidence.needed(weight, taken=declared.steps[rollout.step])
+    grown = replace(rollout, replicas=wanted)
+    if evidence.canary_ready >= wanted:
+        return _at_step(grown, rollout.step + 1, declared, evidence, now_s)
+    if held_s >= declared.hold_s + declared.patience_s:
+        says = f"good, but {_ready(evidence, wanted)} for {weight:.0%} of the traffic within {held_s:.0f} s"
+        return _ended(grown, Phase.UNDECIDED, says, now_s, rollout.checks)
+    return replace(grown, says=f"good; {_ready(evidence, wanted)} before it takes {weight:.0%} of the traffic")
 
 
 def _at_step(rollout: Rollout, step: int, declared: Canary, evidence: Evidence, now_s: float) -> Rollout:
@@ -164,6 +183,10 @@ def _at_step(rollout: Rollout, step: int, declared: Canary, evidence: Evidence, 
 def _ended(rollout: Rollout, phase: Phase, says: str, now_s: float, checks: tuple[Check, ...]) -> Rollout:
     assert phase in TRANSITIONS[rollout.phase]
     return replace(rollout, phase=phase, since_s=now_s, says=says, checks=checks)
+
+
+def _ready(evidence: Evidence, wanted: int) -> str:
+    return f"{evidence.canary_ready} of {wanted} replicas of the canary are ready"
 
 
 def _progress(still_open: list[Check], left_s: float, next_weight: float) -> str:
