@@ -19,6 +19,8 @@ from raytide.autoscaling.live.memory import Memory, load
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.live.routes import Routes
 from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.live.succession import TakesOver
+from raytide.autoscaling.rollout.rollout import Canary
 from raytide.autoscaling.terms import Terms
 
 PATIENCE_S = 30.0
@@ -43,8 +45,8 @@ class Serve:
     shown: list[Measure] = field(default_factory=list)
     """As metrics."""
 
-    def see(self, application: str, variants: tuple[str, ...], targets: dict[str, int]) -> tuple[Fleet, ...]:
-        assert (application, variants) == ("chat", ("v",))
+    def see(self, variants: tuple[str, ...], targets: dict[str, int]) -> tuple[Fleet, ...]:
+        assert variants == ("v",)
         self.looks += 1
         if self.error is not None:
             raise self.error
@@ -369,5 +371,41 @@ def test_a_brain_that_is_made_deaf_holds_and_then_hears_again(
         assert "missing" in (await brain.status())["traffic"]
         await _decisions(serve, 12)
         assert (await brain.status())["traffic"]["arrivals_per_s"] > 0
+
+    _play(story())
+
+
+def test_a_canary_takes_what_it_is_allowed_and_keeps_the_replicas_of_its_next_step(
+    serve: Serve, settings: BrainSettings
+) -> None:
+    canary = replace(settings, takes_over=TakesOver(rules=Canary(), applied_s=1.0))
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(canary.to_user_config())
+        await _until(lambda: _target(brain) == 1)
+        assert Routes.from_plain(await brain.routes()).share == 0.0
+        await brain.allow(0.25, 4, {"says": "grows"})
+        await _until(lambda: _target(brain) == 4)
+        routes = Routes.from_plain(await brain.routes())
+        assert (routes.is_canary, routes.share) == (True, 0.25)
+        assert (await brain.status())["rollout"] == {"says": "grows"}
+        await brain.allow(0.25, 40, {"says": "grows"})
+        await _until(lambda: _target(brain) == settings.terms.max_replicas)
+
+    _play(story())
+
+
+def test_a_brain_says_what_its_revision_is_judged_by(serve: Serve, settings: BrainSettings) -> None:
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(settings.to_user_config())
+        await _decisions(serve, 1)
+        await brain.count("g1", {"num": 3, "failed": 1, "missed_ttft": 0, "missed_tpot": 1})
+        await brain.count("g2", {"num": 4, "failed": 0, "missed_ttft": 0, "missed_tpot": 0})
+        told = {"num": 7, "failed": 1, "missed_ttft": 0, "missed_tpot": 1}
+        assert await brain.standing() == {"tally": told, "ready": 1, "most": 10}
+        assert Routes.from_plain(await brain.routes()).share == 1.0
+        assert (await brain.status())["rollout"] is None
 
     _play(story())

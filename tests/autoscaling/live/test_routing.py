@@ -14,6 +14,7 @@ from raytide.autoscaling.live.routes import Routes, Upstream, upstream_of
 from raytide.autoscaling.live.wait import wait_s
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine, Iteration
+from raytide.autoscaling.terms import Objective
 
 ReportOf = Callable[..., ReplicaReport]
 FleetOf = Callable[..., Fleet]
@@ -78,7 +79,10 @@ def test_routes_survive_the_way_between_processes(wait: float | Missing) -> None
         upstreams=(_upstream(running=2),),
         predicted_wait_s=wait,
         access={"api_keys": "required", "tokens_per_minute": 200_000},
+        objective=Objective(ttft_s=0.5, tpot_s=0.05, attainment=0.99),
         waking=False,
+        is_canary=True,
+        share=0.05,
     )
     assert Routes.from_plain(routes.to_plain()) == routes
     assert Routes.from_plain(replace(routes, access=None).to_plain()).access is None

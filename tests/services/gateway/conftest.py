@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from raytide.autoscaling.live.routes import Routes, Upstream
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine, Iteration
+from raytide.autoscaling.terms import Objective
 from raytide.core.spec.access import Access, TokenPrices
 from raytide.services.gateway.app import Gateway
 from raytide.services.gateway.directory import Directory
@@ -205,6 +206,7 @@ def routes_of(addresses: dict[str, str], access: Access | None = None) -> Routes
         upstreams=tuple(upstreams),
         predicted_wait_s=Missing(reason="idle"),
         access=None if access is None else access.model_dump(),
+        objective=Objective(ttft_s=1.0, tpot_s=0.1, attainment=0.99),
         waking=False,
     )
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.decision import Decision
 from raytide.autoscaling.forecast.work import nothing_yet
 from raytide.autoscaling.journal import entered
@@ -29,12 +30,15 @@ from raytide.autoscaling.live.observe import Observer
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.live.routes import Routes, Upstream
 from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.live.succession import Succession
 from raytide.autoscaling.live.summary import summarise
 from raytide.autoscaling.live.wait import wait_s
-from raytide.autoscaling.live.watch import fleets
+from raytide.autoscaling.live.watch import own_fleets
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation
 from raytide.autoscaling.policy.knowledge import Knowledge
+from raytide.autoscaling.rollout.evidence import Tally
+from raytide.autoscaling.terms import Terms
 
 SAVED_EVERY: Final = 12
 """Decisions: a brain that is killed forgets a minute."""
@@ -47,20 +51,20 @@ class Brain:
 
     def __init__(
         self,
-        application: str,
+        service: str,
         variants: tuple[str, ...],
         revision: str,
         *,
-        see: Callable[[str, tuple[str, ...], dict[str, int]], Sequence[Fleet]] = fleets,
+        see: Callable[[tuple[str, ...], dict[str, int]], Sequence[Fleet]] = own_fleets,
         now_s: Callable[[], float] = time.time,
         show: Callable[[Iterable[Measure]], None] | None = None,
     ) -> None:
-        self._application = application
+        self._service = service
         self._variants = variants
         self._revision = revision
         self._see = see
         self._now_s = now_s
-        self._show = show or Gauges(application).show
+        self._show = show or Gauges(service, revision).show
         self._observer = Observer()
         self._ledger = Ledger()
         self._fleets: Sequence[Fleet] = ()
@@ -70,6 +74,7 @@ class Brain:
         self._looked_s = 0.0
         self._deaf_until_s = 0.0
         self._queued = (0, 0.0)
+        self._succession = Succession()
         self._soon = asyncio.Event()
         self._journal: JournalFile | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -100,19 +105,23 @@ class Brain:
         """What was last seen, the recorded decisions, and the spend, as plain data."""
         since_s = self._now_s() - self._settings.stale_after_s
         capacities = {fleet.variant: self._observer.capacity(fleet, since_s) for fleet in self._fleets}
-        return summarise(self._settings.terms, self._ledger, capacities)
+        summary = summarise(self._settings.terms, self._ledger, capacities)
+        return summary | {"rollout": self._succession.rollout(self._now_s()) if self._is_canary else None}
 
     async def routes(self) -> dict[str, Any]:
         """Who serves, as the plain data of `Routes`."""
         now_s = self._now_s()
         upstreams = self._observer.upstreams(self._fleets, self._looked_s, now_s - self._settings.stale_after_s)
         return Routes(
-            service=self._application,
+            service=self._service,
             revision=self._revision,
             at_s=now_s,
             upstreams=upstreams,
             predicted_wait_s=self._wait_s(upstreams, now_s),
             access=self._settings.access,
+            objective=self._settings.terms.objective,
+            share=self._succession.share(now_s) if self._is_canary else 1.0,
+            is_canary=self._is_canary,
             waking=not upstreams and self._is_waking(now_s),
         ).to_plain()
 
@@ -121,6 +130,21 @@ class Brain:
         self._queued = (num_waiting, self._now_s())
         if num_waiting and not any(fleet.target for fleet in self._fleets):
             self._soon.set()
+
+    async def count(self, gateway: str, tally: dict[str, Any]) -> None:
+        """What a gateway has counted of this revision since the gateway began: plain data of a `Tally`."""
+        self._succession.count(gateway, typed(Tally, tally))
+
+    async def standing(self) -> dict[str, Any]:
+        """What a rollout is judged by: `tally` as plain data, replicas that are `ready`, the `most` there may be."""
+        ready = sum(len(fleet.ready) for fleet in self._fleets)
+        return {"tally": plain(self._succession.tally), "ready": ready, "most": self._settings.terms.max_replicas}
+
+    async def allow(self, share: float, replicas: int, rollout: dict[str, Any]) -> None:
+        """The conductor lets this canary take a share of the requests, with so many replicas at least."""
+        if replicas > self._succession.replicas(self._now_s()):
+            self._soon.set()
+        self._succession.allow(share, replicas, rollout, self._now_s())
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The latest decision as the metrics that `follow` reads in Serve's controller."""
@@ -151,15 +175,27 @@ class Brain:
         self._soon.clear()
 
     async def _decide_once(self) -> None:
-        self._fleets = await asyncio.to_thread(self._see, self._application, self._variants, self._targets())
+        self._fleets = await asyncio.to_thread(self._see, self._variants, self._targets())
         settings, now_s = self._settings, self._now_s()
         self._looked_s = now_s
         seen = self._observer.observe(self._fleets, settings.terms.objective, now_s, settings.stale_after_s)
         seen = replace(seen, num_queued=self._num_queued(now_s))
-        self._decide(seen, settings, now_s)
+        self._decide(seen, settings, self._terms(now_s), now_s)
 
-    def _decide(self, seen: Observation, settings: BrainSettings, now_s: float) -> None:
-        policy, terms = settings.policy, settings.terms
+    def _terms(self, now_s: float) -> Terms:
+        """As declared; of a canary with as many replicas at least as its next share of the requests needs."""
+        terms = self._settings.terms
+        if not self._is_canary:
+            return terms
+        replicas = min(terms.max_replicas, self._succession.replicas(now_s))
+        return replace(terms, min_replicas=max(terms.min_replicas, replicas))
+
+    @property
+    def _is_canary(self) -> bool:
+        return self._settings.takes_over is not None
+
+    def _decide(self, seen: Observation, settings: BrainSettings, terms: Terms, now_s: float) -> None:
+        policy = settings.policy
         fresh = policy.begin(seen, terms)
         before = self._known if self._known is not None and _reaches(self._known, fresh) else fresh
         self._decision = policy.decide(seen, terms, before, now_s)

@@ -18,20 +18,20 @@ _TAGS: Final = {
 
 
 class Gauges:
-    """The gauges of one service; made at the first decision, because Ray must run by then."""
+    """The gauges of one revision of a service; made at the first decision, because Ray must run by then."""
 
-    def __init__(self, service: str) -> None:
-        self._service = service
+    def __init__(self, service: str, revision: str) -> None:
+        self._tags = {"service": service, "revision": revision}
         self._gauges: dict[str, Any] = {}
 
     def show(self, measures: Iterable[Measure]) -> None:
         """Set the gauges to these values."""
         for measure in measures:
-            self._gauge(measure.name).set(measure.value, tags={"service": self._service, **measure.tags})
+            self._gauge(measure.name).set(measure.value, tags={**self._tags, **measure.tags})
 
     def _gauge(self, name: str) -> Any:
         if name not in self._gauges:
             from ray.util.metrics import Gauge
 
-            self._gauges[name] = Gauge(name, description=NAMES[name], tag_keys=("service", *_TAGS[name]))
+            self._gauges[name] = Gauge(name, description=NAMES[name], tag_keys=(*self._tags, *_TAGS[name]))
         return self._gauges[name]

@@ -10,6 +10,7 @@ from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine
+from raytide.autoscaling.terms import Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,13 @@ class Routes:
     """Until the first token of a request that arrives now at the least loaded upstream, or once one has started."""
     access: Mapping[str, Any] | None
     """Who may call, as the service declares it."""
+    objective: Objective
+    """What each answer should keep."""
     waking: bool
     """Whether no replica serves and one was ordered, or will be."""
+    is_canary: bool = False
+    share: float = 1.0
+    """Of the service's requests that a canary takes, from 0 to 1; 1 of the revision that serves."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data for a call between processes."""

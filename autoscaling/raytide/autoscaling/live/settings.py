@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from raytide.autoscaling.codec import plain, typed
+from raytide.autoscaling.live.succession import TakesOver
+from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.policy import Raytide, Settings
+from raytide.autoscaling.rollout.evidence import Quality
 from raytide.autoscaling.terms import Terms
+
+_UNSCORED = Missing(reason="its model is in no registry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,10 @@ class BrainSettings:
     """File that every decision is appended to; none where unset, and then a restart forgets."""
     access: Mapping[str, Any] | None = None
     """Who may call, as declared: nothing here reads it, the gateway is told."""
+    takes_over: TakesOver | None = None
+    """Of a canary; None of the revision that serves."""
+    quality: Quality | Missing = _UNSCORED
+    """The score of its model in the registry, which a canary's is compared with."""
 
     @property
     def policy(self) -> Raytide:

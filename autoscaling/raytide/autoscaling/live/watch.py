@@ -23,6 +23,13 @@ def fleets(application: str, variants: Iterable[str], targets: Mapping[str, int]
     return tuple(_fleet(name, deployments[name], targets) for name in variants if name in deployments)
 
 
+def own_fleets(variants: Iterable[str], targets: Mapping[str, int]) -> tuple[Fleet, ...]:
+    """`fleets` of the application that this process is a replica of."""
+    from ray import serve
+
+    return fleets(serve.get_replica_context().app_name, variants, targets)
+
+
 def _fleet(name: str, deployment: Mapping[str, Any], targets: Mapping[str, int]) -> Fleet:
     states = {replica["replica_id"]: str(replica["state"]).split(".")[-1] for replica in deployment["replicas"]}
     ordered_s = {replica["replica_id"]: float(replica["start_time_s"]) for replica in deployment["replicas"]}

@@ -83,6 +83,7 @@ class Evidence:
 
     def needed(self, weight: float, taken: float) -> int:
         """Replicas of the canary that carry this share, as many to a request as the stable revision has at present,
-        while the canary takes `taken` of the requests."""
+        while the canary takes `taken` of the requests.
+        """
         whole = self.stable_ready / (1.0 - taken)
         return max(1, min(self.most, math.ceil(weight * whole - _ROUNDING)))
