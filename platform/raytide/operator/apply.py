@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from raytide.autoscaling.live.rollout_file import FOLDER as ROLLOUTS
 from raytide.core.errors import RaytideError, RunFailed
 from raytide.core.spec import Service
 from raytide.operator.local.ports import is_free
@@ -59,7 +60,7 @@ def desired(service: Service, site: Site) -> dict[str, Any]:
 
 def gateway(site: Site) -> dict[str, Any]:
     """The Serve application that stands in front of all services."""
-    return gateway_application(site.gateway, ledger_url(site.home))
+    return gateway_application(site.gateway, ledger_url(site.home), str(site.home / ROLLOUTS))
 
 
 def _model(service: Service, site: Site) -> ServedModel:

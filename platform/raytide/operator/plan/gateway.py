@@ -11,12 +11,16 @@ GATEWAY_APP: Final = "raytide-gateway"
 IMPORT_PATH: Final = "raytide.services.gateway.deployment:build"
 
 
-def gateway_application(declared: Gateway, ledger: str) -> dict[str, Any]:
-    """The entry under `applications:` of a Serve config; `ledger` is the URL of the one that is not declared."""
+def gateway_application(declared: Gateway, ledger: str, rollouts: str) -> dict[str, Any]:
+    """The entry under `applications:` of a Serve config; `ledger` is the URL of the one that is not declared.
+
+    `rollouts` is the folder of the files that say how rollouts stand.
+    """
     settings = GatewaySettings(
         host=declared.host,
         port=declared.port,
         ledger=declared.ledger or ledger,
+        rollouts=rollouts,
         max_body_bytes=declared.max_body,
         num_replicas=declared.replicas,
     )

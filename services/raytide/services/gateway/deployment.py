@@ -13,7 +13,6 @@ from ray import serve
 from ray.serve import Application
 from starlette.types import ASGIApp
 
-from raytide.autoscaling.live.follow import BRAIN
 from raytide.services.gateway.app import Gateway
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.exchange import Desk
@@ -29,6 +28,9 @@ from raytide.services.ledger.clerk import Clerk
 from raytide.services.ledger.database import connect
 from raytide.services.ledger.keyring import Keyring
 from raytide.services.ledger.store import Ledger
+from raytide.services.rollout.deployment import bound as conductor
+from raytide.services.rollout.revisions import is_ours, live
+from raytide.services.serve_cluster import brain, serve_details
 
 GATEWAY: Final = "gateway"
 """Name of the deployment."""
@@ -48,7 +50,7 @@ def build(args: dict[str, Any]) -> Application:
         max_ongoing_requests=_MOST_ONGOING,
         graceful_shutdown_timeout_s=_DRAIN_S,
     )
-    return deployment.bind(settings.model_dump())
+    return deployment.bind(settings.model_dump(), conductor(settings.rollouts))
 
 
 _MOST_ONGOING: Final = 10_000
@@ -57,10 +59,13 @@ _DRAIN_S: Final = 330.0
 
 
 class GatewayReplica:
-    """One gateway: ready once it knows the services that run."""
+    """One gateway: ready once it knows the services that run.
+
+    Beside it is the conductor, which Serve only deploys where something is bound to it.
+    """
 
     # Serve awaits a constructor that is a coroutine; Python's own rule that it returns None is what mypy misses here.
-    async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]
+    async def __init__(self, settings: dict[str, Any], _beside: Any = None) -> None:  # type: ignore[misc]
         parsed = GatewaySettings.model_validate(settings)
         engine = await asyncio.to_thread(connect, parsed.ledger)
         await asyncio.to_thread(Keyring(engine).admit_anonymous)
@@ -106,34 +111,23 @@ class RayCluster:
 
     async def services(self) -> list[str]:
         """Applications that have a brain."""
-        details = await asyncio.to_thread(_serve_details)
-        return [name for name, app in details.get("applications", {}).items() if BRAIN in app.get("deployments", {})]
+        details = await asyncio.to_thread(serve_details)
+        return [app["name"] for app in live(details) if is_ours(app)]
 
     async def routes(self, service: str) -> Mapping[str, Any]:
         """As the brain says."""
-        routes: Mapping[str, Any] = await self._brain(service).routes.remote()
+        routes: Mapping[str, Any] = await brain(service).routes.remote()
         return routes
 
     async def wake(self, service: str, num_waiting: int) -> None:
         """Tell the brain who waits."""
-        await self._brain(service).wake.remote(num_waiting)
+        await brain(service).wake.remote(num_waiting)
 
     async def status(self, service: str) -> dict[str, Any]:
         """The brain's summary; raises `LookupError` where it does not answer."""
         try:
             async with asyncio.timeout(ANSWER_S):
-                status: dict[str, Any] = await self._brain(service).status.remote()
+                status: dict[str, Any] = await brain(service).status.remote()
         except Exception as error:  # Ray raises what the brain did, and its own
             raise LookupError(str(error)) from error
         return status
-
-    def _brain(self, service: str) -> Any:
-        return serve.get_deployment_handle(BRAIN, app_name=service)
-
-
-def _serve_details() -> Mapping[str, Any]:
-    """Of the controller; what the public `serve.status()` returns is made from the same answer."""
-    from ray.serve.context import _get_global_client
-
-    details: Mapping[str, Any] = _get_global_client().get_serve_details()
-    return details

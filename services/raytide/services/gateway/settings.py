@@ -15,5 +15,7 @@ class GatewaySettings(BaseModel):
     """That all gateways of a node share."""
     ledger: str
     """URL of the database of keys, budgets and usage."""
+    rollouts: str
+    """Folder where the conductor keeps how rollouts stand."""
     max_body_bytes: int
     num_replicas: int
