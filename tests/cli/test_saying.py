@@ -29,6 +29,7 @@ TRAFFIC = {
 }
 SERVICE: dict[str, Any] = {
     "name": "chat",
+    "canary": False,
     "state": "RUNNING",
     "message": "",
     "revision": "0123abcd",

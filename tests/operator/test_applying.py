@@ -17,6 +17,7 @@ from raytide.operator.plan.diff import Verb
 from raytide.operator.plan.gateway import GATEWAY_APP
 from raytide.operator.site import Site
 from raytide.operator.status import base_url, services
+from raytide.services.rollout.revisions import IMPORT_PATH
 
 RAY_TRACEBACK = """\
 The deployment failed to start 3 times in a row. Error:
@@ -31,6 +32,7 @@ Traceback (most recent call last):
 ModuleNotFoundError: No module named 'vllm'
   The deployment is retried.
 """
+CHAT = {"name": "chat", "import_path": IMPORT_PATH, "args": {"service": "chat"}}
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +175,7 @@ def test_serves_own_port_may_be_in_use(service: Service, where: Site, recorded: 
 
 
 def test_a_service_is_deleted_once_serve_no_longer_lists_it(where: Site, recorded: Any) -> None:
-    live = _state("RUNNING", 1.0, deployed_app_config={"name": "chat"})
+    live = _state("RUNNING", 1.0, deployed_app_config=CHAT)
     recorded.plays(live, live, _state("DELETING", 1.0), {})
     assert operator.delete("chat", where, timeout_s=5)
     assert recorded.puts == [{"applications": []}]
@@ -185,7 +187,7 @@ def test_what_does_not_run_is_not_deleted(where: Site, recorded: Any) -> None:
 
 
 def test_a_service_that_keeps_draining_is_said(where: Site, recorded: Any) -> None:
-    recorded.plays(_state("DELETING", 1.0, deployed_app_config={"name": "chat"}))
+    recorded.plays(_state("DELETING", 1.0, deployed_app_config=CHAT))
     with pytest.raises(RunFailed, match=r"chat is still draining after 0.05 s: see `raytide status`"):
         operator.delete("chat", where, timeout_s=0.05)
 

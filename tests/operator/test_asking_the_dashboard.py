@@ -65,14 +65,14 @@ def test_a_deployment_keeps_the_other_applications(dashboard: Dashboard, recorde
 
 def test_a_deletion_keeps_the_other_applications(dashboard: Dashboard, recorded: Any) -> None:
     recorded.plays({"chat": {"deployed_app_config": CHAT}, "other": {"deployed_app_config": OTHER}})
-    dashboard.delete_application("chat")
+    dashboard.put_applications((), {}, {"chat"})
     assert recorded.puts == [{"applications": [OTHER]}]
 
 
-def test_a_declared_application_is_the_one_that_was_last_deployed(dashboard: Dashboard, recorded: Any) -> None:
-    recorded.plays({"chat": {"deployed_app_config": CHAT}})
-    assert dashboard.declared_application("chat") == CHAT
-    assert dashboard.declared_application("other") is None
+def test_what_is_being_deleted_is_not_deployed_again(dashboard: Dashboard, recorded: Any) -> None:
+    recorded.plays({"chat": {"deployed_app_config": CHAT, "status": "DELETING"}})
+    dashboard.put_applications([OTHER], {})
+    assert recorded.puts == [{"applications": [OTHER]}]
 
 
 def _authorization(recorded: Any) -> str | None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,13 @@ class KilledServe(RehearsedServe):
         answer: dict[str, Any] = self._ask(super().serve_details)
         return answer
 
-    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
-        self._ask(lambda: RehearsedServe.put_applications(self, applications, http_options))
+    def put_applications(
+        self,
+        applications: Sequence[Mapping[str, Any]],
+        http_options: Mapping[str, Any],
+        without: Collection[str] = (),
+    ) -> None:
+        self._ask(lambda: RehearsedServe.put_applications(self, applications, http_options, without))
 
 
 @pytest.fixture(autouse=True)
@@ -196,8 +201,13 @@ def test_what_never_ran_is_not_gone_back_to(chat: Callable[..., Service], where:
 
 
 class Unreachable(RehearsedServe):
-    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
-        super().put_applications(applications, http_options)
+    def put_applications(
+        self,
+        applications: Sequence[Mapping[str, Any]],
+        http_options: Mapping[str, Any],
+        without: Collection[str] = (),
+    ) -> None:
+        super().put_applications(applications, http_options, without)
         raise ClusterUnreachable("gone")
 
 

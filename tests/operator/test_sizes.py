@@ -25,6 +25,7 @@ from raytide.operator.plan.diff import plan
 from raytide.operator.plan.sizes import sizes_of, terms_of
 from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
+from raytide.services.rollout.revisions import IMPORT_PATH
 
 ENGINE = Engine(
     iteration=Iteration(base_s=13.5e-3, per_sequence_s=30e-6, per_kv_token_s=79e-9, per_prefill_token_s=50e-6),
@@ -53,8 +54,16 @@ def _application(**terms: Any) -> dict[str, Any]:
     settings = {
         "terms": said, "interval_s": 5.0, "scale_down_after_s": 60.0, "stale_after_s": 15.0, "journal": None
     }  # fmt: skip
-    args = {"variants": [{"name": "dear", "num_gpus": 2, "num_nodes": 2}, {"name": "cheap", "num_gpus": 1}]}
-    return {"name": "chat", "args": args, "deployments": [{"name": "Brain", "user_config": settings}]}
+    args = {
+        "service": "chat",
+        "variants": [{"name": "dear", "num_gpus": 2, "num_nodes": 2}, {"name": "cheap", "num_gpus": 1}],
+    }
+    return {
+        "name": "chat",
+        "import_path": IMPORT_PATH,
+        "args": args,
+        "deployments": [{"name": "Brain", "user_config": settings}],
+    }
 
 
 def test_the_fewest_are_the_cheapest_and_the_most_the_dearest() -> None:

@@ -28,7 +28,7 @@ def _refused(file: Path, *overrides: str) -> SpecError:
     return refused.value
 
 
-@pytest.mark.parametrize("overrides", [(), (TWO,), (NONE,), (EMULATED, FAST)])
+@pytest.mark.parametrize("overrides", [(), (TWO,), (NONE,), ("spec.rollout={}",), (EMULATED, FAST)])
 def test_what_runs_today_is_not_refused(file: Path, overrides: tuple[str, ...]) -> None:
     require_runnable(read_as(Service, file, overrides), marks_of(file, overrides))
 
@@ -42,11 +42,6 @@ def test_an_emulated_engine_of_unknown_speed_is_refused_at_each_entry(file: Path
 def test_traffic_classes_are_refused_until_the_gateway_honours_them(file: Path) -> None:
     (finding,) = _refused(file, CLASSES).findings
     assert "traffic classes, and apply turns nobody away in this version" in finding.problem
-
-
-def test_a_canary_is_refused_until_traffic_can_be_split(file: Path) -> None:
-    (finding,) = _refused(file, "spec.rollout={}").findings
-    assert "a canary, and apply replaces the replicas one after the other in this version" in finding.problem
 
 
 def test_all_that_is_refused_is_said_at_once(file: Path) -> None:

@@ -25,6 +25,9 @@ from raytide.jobs.artefact import new_folder, sha256_of_file, sha256_of_json
 
 _REFERENCE: Final = re.compile(r"registry:(?P<name>[\w.-]+)@(?P<which>[\w.-]+)")
 
+EVALUATED_ON: Final = "evaluated_on"
+"""Tag of a version: the hash of the data that its metrics are of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
@@ -37,6 +40,8 @@ class ModelVersion:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     """Data hash, code version and configuration, as the train job wrote them."""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluated_on: str | None = None
+    """Hash of the data that the metrics are of."""
     aliases: tuple[str, ...] = ()
 
 
@@ -159,12 +164,14 @@ def _existing(client: Any, name: str, known: list[ModelVersion]) -> str:
 def _read(client: Any, name: str, version: str) -> ModelVersion:
     found = client.get_model_version(name, version)
     path = Path(found.source)
+    run = client.get_run(found.run_id).data if found.run_id else None
     return ModelVersion(
         name=name,
         version=int(found.version),
         path=path,
         lineage=_lineage(path),
-        metrics=client.get_run(found.run_id).data.metrics if found.run_id else {},
+        metrics=run.metrics if run else {},
+        evaluated_on=run.tags.get(EVALUATED_ON) if run else None,
         aliases=tuple(sorted(found.aliases)),
     )
 

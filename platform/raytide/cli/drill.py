@@ -13,6 +13,7 @@ from raytide.cli.options import Address, AsJson, ClusterFile
 from raytide.cli.progress import Line
 from raytide.cli.values import unknown
 from raytide.core.errors import RaytideError
+from raytide.operator import apply as operator
 from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.drill.inject import inject
 from raytide.operator.drill.load import Load
@@ -67,7 +68,7 @@ def drill(
                 terms=terms,
                 load=Load(url=seen["url"], model=service, requests_per_s=rate, max_tokens=max_tokens, api_key=api_key),
                 look=lambda: _look(service, where),
-                inject=lambda: inject(Dashboard(where.address), Fault(fault), service, objective),
+                inject=lambda: inject(Dashboard(where.address), Fault(fault), seen["application"], objective),
                 watch=line.show,
             )
         )
@@ -97,7 +98,7 @@ def _announce(what: str, objective: str, yes: bool) -> None:
 
 
 def _declared(service: str, where: Site) -> Mapping[str, Any]:
-    declared = where.dashboard.declared_application(service)
+    declared = operator.revisions(service, where).stable
     if declared is None:
         known = ", ".join(one["name"] for one in services(where.dashboard)) or "none"
         raise RaytideError(f"no service {service!r} runs on {where.address}; these do: {known}")

@@ -27,6 +27,7 @@ _SAYS = {
     Verb.CREATE: "will be created",
     Verb.RESTART: "will be replaced: its replicas restart with the new revision",
     Verb.UPDATE: "will be changed in place: no replica restarts",
+    Verb.CANARY: "will be tried as a canary: it takes requests step by step, while nothing speaks against it",
     Verb.NOTHING: "is as declared: nothing to do",
 }
 
@@ -61,7 +62,9 @@ def apply(
     typer.echo(describe(step))
     with Line() as line:
         change.carry_out(step, where, watch=line.show, timeout_s=timeout)
-    if step.verb is not Verb.NOTHING:
+    if step.verb is Verb.CANARY:
+        typer.echo(f"{step.application} runs as a canary; `raytide status` and `raytide history` show how it goes")
+    elif step.verb is not Verb.NOTHING:
         typer.echo(f"{step.service} runs; `raytide status` shows it, {where.address} is the dashboard")
 
 
@@ -119,6 +122,8 @@ def _unknown(outlook: Outlook) -> Iterator[str]:
 def _step(step: Plan) -> Iterator[str]:
     yield f"{step.service} {_SAYS[step.verb]}"
     yield from (f"  {change}" for change in step.changes)
+    if step.ends:
+        yield f"  ends {step.ends}, the canary that is under way"
 
 
 def _price(step: Plan) -> str:

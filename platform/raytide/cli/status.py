@@ -24,7 +24,7 @@ LONGEST_VALUE = 40
 def status(address: Address = None, cluster: ClusterFile = None, as_json: AsJson = False) -> None:
     """Show every service: state, replicas, traffic, spend and the latest scaling decisions with their reasons."""
     where = site(address, cluster)
-    found = [service | {"drift": _drift(service["name"], where)} for service in services(where.dashboard)]
+    found = [service | {"drift": _drift(service, where)} for service in services(where.dashboard)]
     if as_json:
         typer.echo(json.dumps({"cluster": where.address, "services": found}, indent=2))
         return
@@ -52,7 +52,8 @@ def delete(
 def describe(service: Mapping[str, Any]) -> Iterator[str]:
     """The service for people, a line each for what runs, what arrives, what it costs, and why it is this large."""
     replicas = _counted(service["replicas"])
-    yield f"\n{service['name']}  {service['state'].lower()}  {service['model']}  revision {service['revision']}"
+    canary = "  canary" if service["canary"] else ""
+    yield f"\n{service['name']}{canary}  {service['state'].lower()}  {service['model']}  revision {service['revision']}"
     yield f"  url       {service['url']}/v1"
     yield f"  replicas  {replicas}; target {service['target_replicas']}"
     if len(service["variants"]) > 1:
@@ -64,6 +65,8 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
     if "missing" in brain:
         yield f"  brain     {brain['missing']}"
         return
+    if rollout := brain.get("rollout"):
+        yield f"  rollout   {rollout['phase']}, {rollout['weight']:.1%} of the requests: {rollout['says']}"
     yield f"  traffic   {_traffic(brain['traffic'])}"
     yield f"  attained  {attained(brain['attainment'])}"
     yield f"  spend     {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
@@ -94,10 +97,10 @@ def _counted(states: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {state.lower()}" for state, count in sorted(states.items())) or "none"
 
 
-def _drift(name: str, where: Site) -> list[str]:
+def _drift(service: Mapping[str, Any], where: Site) -> list[str]:
     """What runs otherwise than it was applied; nothing where it was applied elsewhere, which is no drift."""
-    drift = drift_of(name, where)
-    if isinstance(drift, Missing):
+    drift = drift_of(service["name"], where)
+    if service["canary"] or isinstance(drift, Missing):
         return []
     return [f"{change.path} is {_value(change.live)}, {_value(change.desired)} was applied" for change in drift]
 

@@ -9,17 +9,29 @@ from dataclasses import replace
 from typing import Any
 
 from raytide.autoscaling.live.rollout_file import FOLDER as ROLLOUTS
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.rollout.declared import canary_of
 from raytide.core.errors import RaytideError, RunFailed
 from raytide.core.spec import Service
 from raytide.operator.local.ports import is_free
 from raytide.operator.model import resolve, resolve_adapter
 from raytide.operator.plan.desired import ServedModel, application
-from raytide.operator.plan.diff import Plan, Verb, differences, plan
+from raytide.operator.plan.diff import Plan, Verb, differences
 from raytide.operator.plan.gateway import GATEWAY_APP, gateway_application
 from raytide.operator.plan.price import replica_usd_per_hour
 from raytide.operator.plan.runnable import nowhere, require_runnable
+from raytide.operator.plan.stage import step_to
 from raytide.operator.site import Site
 from raytide.services.ledger.database import ledger_url
+from raytide.services.rollout.revisions import (
+    Application,
+    Revisions,
+    is_ours,
+    live,
+    revisions_of,
+    service_of,
+    settings_of,
+)
 
 POLL_S = 1.0
 FAILED = "DEPLOY_FAILED"
@@ -34,9 +46,24 @@ def prepare(service: Service, site: Site) -> Plan:
     """The step that makes the cluster run the service as declared.
 
     Raises:
-        RaytideError: as `desired`, or the cluster does not answer.
+        RaytideError: as `desired`, or the cluster does not answer, or the model of a canary has no score to be judged
+            by.
     """
-    return plan(desired(service, site), declared(service.metadata.name, site))
+    step = step_to(desired(service, site), canary_of(service), revisions(service.metadata.name, site), time.time())
+    if step.verb is Verb.CANARY:
+        _require_score(step.desired)
+    return step
+
+
+def _require_score(canary: Application) -> None:
+    """A canary without a score would end undecided at once; better said before it is started."""
+    settings = settings_of(canary)
+    asks = settings.takes_over is not None and settings.takes_over.rules.gate.quality is not None
+    if asks and isinstance(settings.quality, Missing):
+        raise RaytideError(
+            f"spec.rollout.canary.gate.quality: no-worse, and {settings.quality.reason}: register the model with an "
+            "evaluate job, or set it to any"
+        )
 
 
 def desired(service: Service, site: Site) -> dict[str, Any]:
@@ -82,19 +109,22 @@ def apply(step: Plan, site: Site, *, watch: Callable[[str], None], timeout_s: fl
     if step.verb is Verb.NOTHING and not any(differences(front, declared(GATEWAY_APP, site))):
         return
     _require_free_ports(site)
-    before = _ANY if step.verb is Verb.NOTHING else _application(step.service, site).get("last_deployed_time_s")
-    site.dashboard.put_applications((front, step.desired), site.http.model_dump())
-    _wait_running(step.service, site, watch, before=before, timeout_s=timeout_s)
+    is_new = bool(step.changes) or step.verb in (Verb.CREATE, Verb.CANARY)
+    before = _application(step.application, site).get("last_deployed_time_s") if is_new else _ANY
+    without = (step.ends,) if step.ends else ()
+    site.dashboard.put_applications((front, step.desired), site.http.model_dump(), without)
+    _wait_running(step.application, site, watch, before=before, timeout_s=timeout_s)
     _wait_running(GATEWAY_APP, site, watch, before=_ANY, timeout_s=timeout_s)
 
 
 def delete(name: str, site: Site, *, timeout_s: float) -> bool:
-    """Remove a service and return once it is gone; False where there was none."""
-    if site.dashboard.declared_application(name) is None:
+    """Remove a service with its canary and return once both are gone; False where there was none."""
+    names = {app["name"] for app in applications(name, site)}
+    if not names:
         return False
-    site.dashboard.delete_application(name)
+    site.dashboard.put_applications((), {}, names)
     deadline_s = time.monotonic() + timeout_s
-    while name in site.dashboard.serve_details().get("applications", {}):
+    while names & site.dashboard.serve_details().get("applications", {}).keys():
         if time.monotonic() > deadline_s:
             raise RunFailed(f"{name} is still draining after {timeout_s:g} s: see `raytide status`")
         time.sleep(POLL_S)
@@ -109,6 +139,22 @@ def see_through(name: str, site: Site, watch: Callable[[str], None], *, timeout_
     """
     if _application(name, site).get("status") != "RUNNING":
         _wait_running(name, site, watch, before=None, timeout_s=timeout_s)
+
+
+def revisions(service: str, site: Site) -> Revisions:
+    """What of a service is deployed; a canary that Serve gave up counts as absent."""
+    details = site.dashboard.serve_details()
+    given_up = {name for name, app in details.get("applications", {}).items() if app.get("status") == FAILED}
+    found = revisions_of(service, live(details))
+    is_lost = found.canary is not None and found.canary["name"] in given_up
+    is_down = found.stable is not None and found.stable["name"] in given_up
+    return replace(found, canary=None if is_lost else found.canary, is_down=is_down)
+
+
+def applications(service: str, site: Site) -> list[Application]:
+    """All of a service, in whatever state they are."""
+    known = (app.get("deployed_app_config") for app in site.dashboard.serve_details().get("applications", {}).values())
+    return [app for app in known if app and is_ours(app) and service_of(app) == service]
 
 
 def declared(name: str, site: Site) -> dict[str, Any] | None:
@@ -145,20 +191,23 @@ def _wait_running(
 ) -> None:
     """Waits for the deployment that replaces the one of `before`, whose state is still shown for a moment."""
     deadline_s = time.monotonic() + timeout_s
-    live: Mapping[str, Any] = {}
+    seen: Mapping[str, Any] = {}
     while time.monotonic() < deadline_s:
         time.sleep(POLL_S)
-        live = _application(name, site)
-        if live.get("last_deployed_time_s") == before:
+        now = _application(name, site)
+        if seen and not now:
+            raise RunFailed(f"{name} was ended before it ran; `raytide history` says why")
+        seen = now
+        if seen.get("last_deployed_time_s") == before:
             continue
-        if live.get("status") == "RUNNING":
+        if seen.get("status") == "RUNNING":
             return
-        failure = _failure(live)
+        failure = _failure(seen)
         if failure:
             raise RunFailed(f"{name} did not start: {failure}")
-        watch(_progress(live))
+        watch(_progress(seen))
     raise RunFailed(
-        f"{name} is not running after {timeout_s:g} s ({_progress(live)}): the cluster may lack the hardware; see the "
+        f"{name} is not running after {timeout_s:g} s ({_progress(seen)}): the cluster may lack the hardware; see the "
         f"Serve page of {site.address}, and `raytide delete {name}`"
     )
 

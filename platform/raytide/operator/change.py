@@ -16,8 +16,10 @@ from raytide.core.errors import ClusterUnreachable, RaytideError, RunFailed
 from raytide.operator import apply as operator
 from raytide.operator.adapters.history_file import HistoryFile
 from raytide.operator.history import Outcome, Record, to_roll_back_to
-from raytide.operator.plan.diff import Plan, Verb, plan
+from raytide.operator.plan.diff import Plan, Verb
+from raytide.operator.plan.stage import step_to
 from raytide.operator.site import Site
+from raytide.services.rollout.revisions import is_canary, revision_of
 
 Command = Literal["apply", "rollback", "delete"]
 
@@ -38,7 +40,7 @@ def carry_out(
             _finish(step, history, site, watch, timeout_s)
             return
         number = _begun(step.service, step.desired, step.verb, command, history)
-        _on_record(number, history, lambda: operator.apply(step, site, watch=watch, timeout_s=timeout_s))
+        _on_record(number, history, step, lambda: operator.apply(step, site, watch=watch, timeout_s=timeout_s))
 
 
 def rollback(name: str, revision: str | None, site: Site) -> tuple[Plan, Record]:
@@ -47,20 +49,22 @@ def rollback(name: str, revision: str | None, site: Site) -> tuple[Plan, Record]
     Raises:
         NoSuchRevision: there is none.
     """
-    live = operator.declared(name, site)
-    running = live["args"]["revision"] if live else None
-    record = to_roll_back_to(HistoryFile(site.home, name).records(), revision, running)
-    return plan(record.application, live), record
+    found, records = operator.revisions(name, site), HistoryFile(site.home, name).records()
+    running = revision_of(found.stable) if found.stable and not found.is_down else None
+    if revision is None and found.canary and running:
+        revision = running  # a canary under way is what there is to go back from
+    record = to_roll_back_to(records, revision, running)
+    return step_to(record.application, None, found, time.time()), record
 
 
 def delete(name: str, site: Site, *, timeout_s: float) -> bool:
     """Remove a service, on record, and return once it is gone; False where there was none."""
-    live = site.dashboard.declared_application(name)
-    if live is None:
+    found = operator.applications(name, site)
+    if not found:
         return False
     history = HistoryFile(site.home, name)
     with history.held():
-        number = _begun(name, {}, "delete", "delete", history, running=live)
+        number = _begun(name, {}, "delete", "delete", history, running=found[0])
         gone = operator.delete(name, site, timeout_s=timeout_s)
         history.end(number, Outcome.DELETED)
         return gone
@@ -72,10 +76,13 @@ def _finish(step: Plan, history: HistoryFile, site: Site, watch: Callable[[str],
     unended = records[-1] if records and records[-1].outcome is Outcome.INTERRUPTED else None
     if unended is not None and unended.application == step.desired:
         _on_record(
-            unended.number, history, lambda: operator.see_through(step.service, site, watch, timeout_s=timeout_s)
+            unended.number,
+            history,
+            step,
+            lambda: operator.see_through(step.application, site, watch, timeout_s=timeout_s),
         )
     else:
-        operator.see_through(step.service, site, watch, timeout_s=timeout_s)
+        operator.see_through(step.application, site, watch, timeout_s=timeout_s)
 
 
 def _begun(
@@ -104,7 +111,7 @@ def _begun(
     return number
 
 
-def _on_record(number: int, history: HistoryFile, act: Callable[[], None]) -> None:
+def _on_record(number: int, history: HistoryFile, step: Plan, act: Callable[[], None]) -> None:
     try:
         act()
     except RunFailed as error:
@@ -115,4 +122,4 @@ def _on_record(number: int, history: HistoryFile, act: Callable[[], None]) -> No
     except RaytideError as error:
         history.end(number, Outcome.REFUSED, str(error))
         raise
-    history.end(number, Outcome.APPLIED)
+    history.end(number, Outcome.CANARY if is_canary(step.desired) else Outcome.APPLIED)

@@ -7,6 +7,7 @@ from raytide.operator.adapters.history_file import HistoryFile
 from raytide.operator.history import latest
 from raytide.operator.plan.diff import Change, differences
 from raytide.operator.site import Site
+from raytide.services.rollout.revisions import live, named, revisions_of
 
 NOT_FROM_HERE = Missing(reason="it was not applied from this storage folder")
 
@@ -17,7 +18,7 @@ def drift_of(name: str, site: Site) -> tuple[Change, ...] | Missing:
     A change reads `path: as it runs → as it was applied`.
     """
     applied = latest(HistoryFile(site.home, name).records())
-    live = site.dashboard.declared_application(name)
-    if applied is None or live is None:
+    stable = revisions_of(name, live(site.dashboard.serve_details())).stable
+    if applied is None or stable is None:
         return NOT_FROM_HERE
-    return tuple(differences(applied.application, live))
+    return tuple(differences(named(applied.application, stable["name"]), stable))

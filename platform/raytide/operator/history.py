@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from raytide.autoscaling.rollout.rollout import Phase, Rollout
 from raytide.core.errors import RaytideError
 from raytide.core.spec.suggest import nearest
+from raytide.services.rollout.revisions import as_stable, is_canary, takes_over
 
 
 class Outcome(StrEnum):
@@ -28,6 +30,12 @@ class Outcome(StrEnum):
     """The cluster was not told."""
     DELETED = "deleted"
     """The service was ended."""
+    CANARY = "canary"
+    """It runs beside the one that serves, and its rollout has not ended."""
+    ROLLED_BACK = "rolled-back"
+    """It was a canary, and worse than what served."""
+    UNDECIDED = "undecided"
+    """It was a canary, and too few requests came for a verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +48,7 @@ class Record:
     revision: str
     model: str
     verb: str
-    """What it did to the service: create, restart, update or delete."""
+    """What it did to the service: create, restart, update, canary or delete."""
     command: str
     """`apply`, `rollback` or `delete`."""
     application: Mapping[str, Any]
@@ -68,10 +76,31 @@ def folded(events: Iterable[Mapping[str, Any]]) -> tuple[Record, ...]:
     return tuple(records.values())
 
 
+def resolved(records: Iterable[Record], rollouts: Iterable[Rollout]) -> tuple[Record, ...]:
+    """The records, with canaries as their rollouts ended: one that was promoted was applied, as what serves."""
+    ends = {(one.canary, one.began_s): one for one in rollouts if one.is_over}
+    return tuple(_resolved(record, ends) for record in records)
+
+
+def _resolved(record: Record, ends: Mapping[tuple[str, float], Rollout]) -> Record:
+    if not record.application or not is_canary(record.application):
+        return record
+    ended = ends.get((record.revision, takes_over(record.application).applied_s))
+    if ended is None:
+        return record
+    if ended.phase is Phase.PROMOTED:
+        return replace(record, outcome=Outcome.APPLIED, application=as_stable(record.application))
+    return replace(record, outcome=Outcome(ended.phase), why=ended.says)
+
+
 def latest(records: Sequence[Record]) -> Record | None:
-    """What the cluster was last told to run; None where it was told nothing, or to end the service."""
-    told = [record for record in records if record.outcome is not Outcome.REFUSED]
+    """What the cluster was last told to serve with; None where it was told nothing, or to end the service."""
+    told = [record for record in records if record.outcome is not Outcome.REFUSED and not _is_tried(record)]
     return told[-1] if told and told[-1].application else None
+
+
+def _is_tried(record: Record) -> bool:
+    return bool(record.application) and is_canary(record.application)
 
 
 def to_roll_back_to(records: Sequence[Record], revision: str | None, live: str | None) -> Record:

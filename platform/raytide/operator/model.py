@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raytide.autoscaling.rollout.declared import quality_of
 from raytide.core.errors import RaytideError
 from raytide.operator.plan.desired import ServedModel
 from raytide.operator.site import Site
@@ -19,7 +20,8 @@ def resolve(source: str, site: Site) -> ServedModel:
         from raytide.jobs import registry
 
         version = registry.resolve(source)
-        return ServedModel(path=str(version.path), label=f"{version.name} v{version.version}")
+        quality = quality_of(version.metrics, version.evaluated_on)
+        return ServedModel(path=str(version.path), label=f"{version.name} v{version.version}", quality=quality)
     if source.startswith("hf://"):
         return ServedModel(path=source.removeprefix("hf://"), label=source)
     return _folder(source, site)

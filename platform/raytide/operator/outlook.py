@@ -12,6 +12,7 @@ from raytide.autoscaling.missing import Missing
 from raytide.operator.plan.diff import Plan
 from raytide.operator.plan.sizes import Sizes, sizes_of
 from raytide.operator.site import Site
+from raytide.services.rollout.revisions import live, revisions_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +26,9 @@ class Outlook:
 
 def outlook_of(step: Plan, site: Site) -> Outlook:
     """The sizes that the running application has, and those that the planned one will have."""
-    live = site.dashboard.serve_details().get("applications", {}).get(step.service, {})
-    declared, seen = live.get("deployed_app_config"), recent_of(step.service, site)
-    running = _running(live) if declared else Missing(reason="it does not run yet")
+    details, seen = site.dashboard.serve_details(), recent_of(step.service, site)
+    declared = revisions_of(step.service, live(details)).stable
+    running = _running(details["applications"][declared["name"]]) if declared else Missing(reason="it does not run yet")
     return Outlook(
         before=sizes_of(declared, running, seen) if declared else None,
         after=sizes_of(step.desired, running, seen),
@@ -45,6 +46,6 @@ def recent_of(service: str, site: Site) -> Recent | Missing:
         return Missing(reason=f"its journal cannot be read: {error}")
 
 
-def _running(live: Mapping[str, Any]) -> dict[str, int]:
-    deployments = live.get("deployments", {})
+def _running(application: Mapping[str, Any]) -> dict[str, int]:
+    deployments = application.get("deployments", {})
     return {name: deployment.get("target_num_replicas") or 0 for name, deployment in deployments.items()}

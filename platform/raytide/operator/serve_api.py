@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -15,14 +15,13 @@ class ServeApi(Protocol):
     def serve_details(self) -> dict[str, Any]:
         """What Serve runs: HTTP options, proxies, applications with their deployments and replicas."""
 
-    def declared_application(self, name: str) -> dict[str, Any] | None:
-        """The config that an application was last deployed with; None where there is none."""
-
-    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
-        """Deploy these applications beside the declared others."""
-
-    def delete_application(self, name: str) -> None:
-        """Remove one application, keep the others."""
+    def put_applications(
+        self,
+        applications: Sequence[Mapping[str, Any]],
+        http_options: Mapping[str, Any],
+        without: Collection[str] = (),
+    ) -> None:
+        """Deploy these applications beside the declared others, and end those that are named; all in one step."""
 
 
 class RehearsedServe:
@@ -42,15 +41,18 @@ class RehearsedServe:
                 application["status"] = "RUNNING"
         return {"applications": {name: dict(app) for name, app in self._applications.items()}, "proxies": {"here": {}}}
 
-    def declared_application(self, name: str) -> dict[str, Any] | None:
-        """What was put under this name."""
-        found = self._applications.get(name)
-        return found["deployed_app_config"] if found else None
-
-    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+    def put_applications(
+        self,
+        applications: Sequence[Mapping[str, Any]],
+        http_options: Mapping[str, Any],
+        without: Collection[str] = (),
+    ) -> None:
         """Takes each in the place of the one of its name; one that is the same stays as it is, as with Serve."""
+        for name in without:
+            self._applications.pop(name, None)
         for application in applications:
-            if self.declared_application(application["name"]) != application:
+            known = self._applications.get(application["name"], {})
+            if known.get("deployed_app_config") != application:
                 self._take(application)
 
     def _take(self, application: Mapping[str, Any]) -> None:
@@ -62,10 +64,6 @@ class RehearsedServe:
             "last_deployed_time_s": float(self._deployed),
             "looks": 0,
         }
-
-    def delete_application(self, name: str) -> None:
-        """Forgets it."""
-        self._applications.pop(name, None)
 
     @property
     def num_deployed(self) -> int:

@@ -11,19 +11,23 @@ import httpx
 
 from raytide.autoscaling.live.follow import BRAIN
 from raytide.operator.local.ports import LOOPBACK
-from raytide.operator.plan.desired import IMPORT_PATH
 from raytide.operator.plan.gateway import GATEWAY_APP
 from raytide.operator.serve_api import ServeApi
 from raytide.services.engines.edge import STATUS_PATH
+from raytide.services.rollout.revisions import is_canary, is_ours, service_of
 
 BRAIN_TIMEOUT_S = 10.0
 
 
 def services(dashboard: ServeApi) -> list[dict[str, Any]]:
-    """One entry per service: state, revision, model, replicas by state as on the dashboard's Serve page, the brain."""
+    """One entry per service, and one after it for its canary: state, revision, model, replicas, the brain.
+
+    Replicas are counted by state, as on the dashboard's Serve page.
+    """
     details = dashboard.serve_details()
-    ours = [app for app in details.get("applications", {}).values() if _is_ours(app)]
-    return [_service(app, base_url(details, _route(app), dashboard.address)) for app in ours]
+    ours = [app for app in details.get("applications", {}).values() if is_ours(app.get("deployed_app_config") or {})]
+    found = [_service(app, base_url(details, _route(app), dashboard.address)) for app in ours]
+    return sorted(found, key=lambda one: (one["name"], one["canary"], one["state"] == "DELETING"))
 
 
 def base_url(details: Mapping[str, Any], route: str | None, dashboard: str) -> str:
@@ -37,10 +41,6 @@ def base_url(details: Mapping[str, Any], route: str | None, dashboard: str) -> s
     everywhere = http["host"] == "0.0.0.0"  # noqa: S104 (compared, not bound)
     host = urlsplit(dashboard).hostname if everywhere else http["host"]
     return f"http://{host}:{http['port']}{(route or '/').rstrip('/')}"
-
-
-def _is_ours(app: Mapping[str, Any]) -> bool:
-    return (app.get("deployed_app_config") or {}).get("import_path") == IMPORT_PATH
 
 
 def _route(app: Mapping[str, Any]) -> str:
@@ -58,7 +58,9 @@ def _service(app: Mapping[str, Any], url: str) -> dict[str, Any]:
     is_up = app["status"] == "RUNNING" or "RUNNING" in states
     targets = [one["target_replicas"] for one in variants if one["target_replicas"] is not None]
     return {
-        "name": app["name"],
+        "name": service_of(app["deployed_app_config"]),
+        "application": app["name"],
+        "canary": is_canary(app["deployed_app_config"]),
         "state": app["status"],
         "message": app.get("message", ""),
         "revision": declared["revision"],

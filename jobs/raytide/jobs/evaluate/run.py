@@ -19,7 +19,7 @@ from raytide.jobs.evaluate.gate import Verdict, judge
 from raytide.jobs.evaluate.score import Score, score
 from raytide.jobs.preprocess.manifest import read_manifest
 from raytide.jobs.preprocess.split import HELD_OUT
-from raytide.jobs.registry import ModelVersion, register, versions
+from raytide.jobs.registry import EVALUATED_ON, ModelVersion, register, versions
 
 
 def run(spec: EvaluateSpec) -> None:
@@ -41,7 +41,7 @@ def run(spec: EvaluateSpec) -> None:
             spec.registry.name,
             model,
             metrics=_metrics(scores["trained"], scores["untrained"]),
-            tags=_tags(lineage, model, target),
+            tags=_tags(lineage, model, target) | {EVALUATED_ON: data_hash},
             alias=spec.registry.alias,
         )
         report["registered"] = {"name": version.name, "version": version.version, "alias": spec.registry.alias}

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from raytide.core.errors import ClusterRefused, ClusterUnreachable, RaytideError
+from raytide.services.rollout.revisions import Application, live
 
 TIMEOUT_S = 30.0
 _APPLICATIONS = "/api/serve/applications/"
@@ -27,20 +28,15 @@ class Dashboard:
         """What Serve runs: HTTP options, proxies, applications with their deployments and replicas."""
         return self._get(_APPLICATIONS)
 
-    def declared_application(self, name: str) -> dict[str, Any] | None:
-        """The config that an application was last deployed with; None where there is none."""
-        application = self.serve_details().get("applications", {}).get(name, {})
-        declared: dict[str, Any] | None = application.get("deployed_app_config")
-        return declared
-
-    def put_applications(self, applications: Sequence[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
+    def put_applications(
+        self,
+        applications: Sequence[Mapping[str, Any]],
+        http_options: Mapping[str, Any],
+        without: Collection[str] = (),
+    ) -> None:
         """Deploy these applications beside the declared others, which a PUT without them would delete."""
         names = {application["name"] for application in applications}
-        self._put([*self._others(names), *applications], http_options)
-
-    def delete_application(self, name: str) -> None:
-        """Remove one application, keep the others."""
-        self._put(self._others({name}), {})
+        self._put([*self._others({*names, *without}), *applications], http_options)
 
     def submit(self, entrypoint: str) -> str:
         """The id of a new job that runs this command."""
@@ -54,10 +50,8 @@ class Dashboard:
         """What a job has written so far, standard error included."""
         return str(self._get(f"{_JOBS}{job}/logs")["logs"])
 
-    def _others(self, names: Collection[str]) -> list[dict[str, Any]]:
-        applications: dict[str, Any] = self.serve_details().get("applications", {})
-        declared = (app.get("deployed_app_config") for name, app in applications.items() if name not in names)
-        return [config for config in declared if config]
+    def _others(self, names: Collection[str]) -> list[Application]:
+        return [application for application in live(self.serve_details()) if application["name"] not in names]
 
     def _put(self, applications: Iterable[Mapping[str, Any]], http_options: Mapping[str, Any]) -> None:
         config: dict[str, Any] = {"applications": list(applications)}

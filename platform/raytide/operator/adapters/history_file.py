@@ -11,8 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from raytide.autoscaling.live.rollout_file import FOLDER as ROLLOUTS
+from raytide.autoscaling.live.rollout_file import RolloutFile
+from raytide.autoscaling.rollout.rollout import Rollout
 from raytide.core.errors import RaytideError
-from raytide.operator.history import Outcome, Record, folded
+from raytide.operator.history import Outcome, Record, folded, resolved
 
 FOLDER = "history"
 
@@ -36,7 +39,14 @@ class HistoryFile:
             return ()
         except (OSError, UnicodeDecodeError) as error:
             raise RaytideError(f"the history in {self.path} cannot be read: {error}") from error
-        return folded(_events(lines, self.path))
+        return resolved(folded(_events(lines, self.path)), self._rollouts())
+
+    def _rollouts(self) -> tuple[Rollout, ...]:
+        file = RolloutFile(self.path.parents[1] / ROLLOUTS, self._service)
+        try:
+            return file.latest()
+        except (OSError, ValueError) as error:
+            raise RaytideError(f"the rollouts in {file.path} cannot be read: {error}") from error
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -15,13 +15,14 @@ from raytide.autoscaling.live.follow import BRAIN
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine
+from raytide.autoscaling.rollout.evidence import Quality
 from raytide.autoscaling.simulate.engines import engine_of
 from raytide.autoscaling.terms import Terms
 from raytide.core import catalog
 from raytide.core.spec.service import Hardware, Service, ServiceSpec
+from raytide.services.rollout.revisions import IMPORT_PATH
 from raytide.services.settings import EngineSettings, RevisionSettings, VariantSettings
 
-IMPORT_PATH = "raytide.services.app:build"
 POLICY = "raytide.autoscaling.live.follow:follow"
 METRICS_INTERVAL_S = 1.0
 """How often replicas push metrics to Serve's controller; the follower reads decisions that are this much older."""
@@ -34,6 +35,8 @@ ONGOING_PER_SEQUENCE = 8
 QUEUED_REQUESTS = 1000
 """Requests that a proxy holds while every replica is full: 503 beyond it. Serve's default is no limit."""
 
+_UNSCORED = Missing(reason="its model is in no registry")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
@@ -44,6 +47,8 @@ class ServedModel:
     """`chat v3` or the path: what the status shows."""
     adapters: Mapping[str, str] = field(default_factory=dict)
     """Folders of LoRA adapters by name."""
+    quality: Quality | Missing = _UNSCORED
+    """What an evaluation said of it."""
 
 
 def application(
@@ -211,6 +216,7 @@ def _brain(service: Service, model: ServedModel, prices: Sequence[float | None],
         stale_after_s=scaling.stale_after,
         journal=journal,
         access=_access(service.spec),
+        quality=model.quality,
     )
     return {"name": BRAIN, "user_config": settings.to_user_config(), "autoscaling_config": _autoscaling(1, 1)}
 

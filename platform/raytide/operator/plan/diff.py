@@ -11,6 +11,7 @@ from raytide.autoscaling.live.follow import BRAIN
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.terms import Terms
+from raytide.services.rollout.revisions import service_of
 
 _IN_PLACE: Final = ("deployments.", "route_prefix")
 """Where a change leaves the code version that Serve compares alone (ray 2.60, `get_app_code_version`)."""
@@ -24,6 +25,8 @@ class Verb(StrEnum):
     """The replicas are replaced one after the other."""
     UPDATE = "update"
     """Changed in place; no replica notices."""
+    CANARY = "canary"
+    """It runs beside the one that serves, and takes its requests step by step."""
     NOTHING = "nothing"
 
 
@@ -52,6 +55,13 @@ class Plan:
     max_replicas: int
     usd_per_hour: tuple[float, float] | None
     """What the fewest and the most replicas cost together; None where no declared pool fits one of the variants."""
+    ends: str | None = None
+    """Name of the application of a canary that is under way, and ends with this step."""
+
+    @property
+    def application(self) -> str:
+        """The name of the application that the step puts."""
+        return str(self.desired["name"])
 
 
 def plan(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> Plan:
@@ -59,7 +69,7 @@ def plan(desired: Mapping[str, Any], live: Mapping[str, Any] | None) -> Plan:
     terms = _terms(desired)
     changes = () if live is None else tuple(differences(desired, live))
     return Plan(
-        service=desired["name"],
+        service=service_of(desired),
         verb=_verb(live, changes),
         changes=changes,
         desired=desired,

@@ -13,7 +13,7 @@ def require_runnable(service: Service, mark: Callable[[KeyPath], Mark]) -> None:
     """Returns where `apply` can run the service; `mark` is where a key of it stands.
 
     Raises:
-        SpecError: an emulated engine of unknown speed, a canary, or traffic classes.
+        SpecError: an emulated engine of unknown speed, or traffic classes.
     """
     findings = tuple(mark(path).finding(problem, path) for path, problem in _beyond(service))
     if findings:
@@ -33,11 +33,6 @@ def _beyond(service: Service) -> Iterator[tuple[KeyPath, str]]:
                 "nothing that an emulated engine could be as fast as: add "
                 "`performance: {iteration: …, kv_capacity_tokens: …}`",
             )
-    if service.spec.rollout is not None:
-        yield (
-            ("spec", "rollout"),
-            "a canary, and apply replaces the replicas one after the other in this version: remove it",
-        )
     if service.spec.traffic is not None:
         yield (
             ("spec", "traffic"),

@@ -28,12 +28,14 @@ class Revisions:
     service: str
     stable: Application | None
     canary: Application | None
+    is_down: bool = False
+    """Whether Serve has given the stable one up."""
 
 
 def live(details: Mapping[str, Any]) -> list[Application]:
     """The declared applications of a cluster, by Serve's own account of it; those that are being deleted left out."""
     found = details.get("applications", {}).values()
-    return [app["deployed_app_config"] for app in found if app.get("deployed_app_config") and not _is_going(app)]
+    return [app["deployed_app_config"] for app in found if app.get("deployed_app_config") and not is_going(app)]
 
 
 def every_revision(applications: Iterable[Application]) -> tuple[Revisions, ...]:
@@ -111,5 +113,6 @@ def _brain(application: Application) -> Mapping[str, Any]:
     return found
 
 
-def _is_going(app: Mapping[str, Any]) -> bool:
+def is_going(app: Mapping[str, Any]) -> bool:
+    """Whether Serve deletes it, by its own account of it."""
     return str(app.get("status", "")).rpartition(".")[2] == "DELETING"
