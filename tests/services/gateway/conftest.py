@@ -152,7 +152,7 @@ class World:
 
     def serve(self, **changes: Any) -> None:
         """The brain says otherwise."""
-        self.directory.see(replace(self.routes, **changes), "/")
+        self.directory.see("chat", replace(self.routes, **changes), "/")
 
     def serve_only(self, replica: Replica, report: int = 1) -> None:
         """The brain names this one alone; its server starts if it does not answer yet."""
@@ -219,7 +219,7 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
     clerk = Clerk(ledger)
     ports = {replica.name: Port(replica, "127.0.0.1", 0) for replica in replicas}
     routes = routes_of({name: f"127.0.0.1:{port.port}" for name, port in ports.items()}, access)
-    directory.see(routes, "/")
+    directory.see("chat", routes, "/")
     async with AiohttpClient() as upstream:
         desk = Desk(
             directory=directory,

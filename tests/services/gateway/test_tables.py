@@ -27,8 +27,9 @@ class Brains:
     def __init__(self, **routes: Any) -> None:
         self.answers = routes
         self.woken: list[tuple[str, int]] = []
+        self.counted: dict[tuple[str, str], Mapping[str, Any]] = {}
 
-    async def services(self) -> list[str]:
+    async def applications(self) -> list[str]:
         return list(self.answers)
 
     async def routes(self, service: str) -> Mapping[str, Any]:
@@ -39,6 +40,9 @@ class Brains:
 
     async def wake(self, service: str, num_waiting: int) -> None:
         self.woken.append((service, num_waiting))
+
+    async def count(self, application: str, gateway: str, tally: Mapping[str, Any]) -> None:
+        self.counted[application, gateway] = tally
 
 
 class Cards:
@@ -63,7 +67,7 @@ def service(name: str, *replicas: str, route: str = "/", **more: Any) -> Any:
 
 def followed(brains: Brains, client: Any = None, held: Held | None = None) -> tuple[Directory, Tables]:
     directory = Directory()
-    return directory, Tables(brains, directory, held or Held(), client or Cards())
+    return directory, Tables("g", brains, directory, held or Held(), client or Cards())
 
 
 def replicas_of(fleet: Fleet) -> set[str]:
@@ -148,7 +152,7 @@ def test_too_many_and_too_large_requests_are_not_held() -> None:
 def test_the_longest_prefix_that_fits_is_the_services_and_the_root_goes_by_model() -> None:
     directory = Directory()
     for name, route in (("chat", "/"), ("code", "/code"), ("small", "/code/small")):
-        directory.see(service(name, "a", route=route), route)
+        directory.see(name, service(name, "a", route=route), route)
     assert directory.split("/code/small/v1/models") == ("/code/small", "/v1/models")
     assert directory.split("/codex/v1/models") == ("", "/codex/v1/models")
     assert directory.find("/code", None).routes.service == "code"
@@ -158,6 +162,56 @@ def test_the_longest_prefix_that_fits_is_the_services_and_the_root_goes_by_model
     with pytest.raises(Refused, match="does not exist; these do: chat, code, small") as refused:
         directory.find("", "gpt-4")
     assert (refused.value.refusal.status, refused.value.refusal.code) == (404, "model_not_found")
+
+
+def beside(share: float, *replicas: str) -> tuple[Directory, Fleet]:
+    """The service `chat` with a canary of these replicas that takes this share."""
+    directory = Directory()
+    stable = directory.see("chat", service("chat", "a"), "/")
+    directory.see("chat-new", service("chat", *replicas, is_canary=True, share=share, revision="new"), "/")
+    return directory, stable
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.25, 1.0])
+def test_a_canary_gets_its_share_of_the_requests_and_never_more(share: float) -> None:
+    directory, stable = beside(share, "b")
+    taken = [directory.canary(stable, None) is not None for _ in range(1000)]
+    assert all(sum(taken[:num]) <= num * share + 1e-6 for num in range(1, 1001))
+    assert sum(taken) == 1000 * share
+    assert [fleet.routes.revision for fleet in directory] == ["r1"]
+    assert directory.find("", "chat") is stable
+
+
+def test_a_session_stays_with_its_revision_and_the_share_of_sessions_only_grows() -> None:
+    sessions = [f"user {number}" for number in range(2000)]
+    before: set[str] = set()
+    for share in (0.01, 0.25, 1.0):
+        directory, stable = beside(share, "b")
+        own = {each for each in sessions if directory.canary(stable, each) is not None}
+        assert own == {each for each in sessions if directory.canary(stable, each) is not None}
+        assert before <= own
+        assert len(own) / len(sessions) == pytest.approx(share, abs=0.03)
+        before = own
+
+
+def test_a_canary_without_a_replica_gets_nothing_and_one_that_is_left_alone_is_the_service() -> None:
+    directory, stable = beside(1.0)
+    assert directory.canary(stable, None) is None
+    directory.keep(["chat-new"])
+    (alone,) = directory
+    assert directory.find("", "chat") is alone
+    assert directory.canary(alone, None) is None
+
+
+def test_the_brains_are_told_what_the_gateway_counts_of_each_revision() -> None:
+    brains = Brains(chat=service("chat", "a"), new=service("chat", "b", is_canary=True))
+    directory, tables = followed(brains)
+    asyncio.run(tables.look())
+    (stable,) = directory
+    stable.counts.begin(stable.routes.objective, 0.0, None).failed()
+    asyncio.run(tables.look())
+    nothing = {"num": 0, "failed": 0, "missed_ttft": 0, "missed_tpot": 0}
+    assert brains.counted == {("chat", "g"): {**nothing, "num": 1, "failed": 1}, ("new", "g"): nothing}
 
 
 def test_before_the_cluster_was_asked_nothing_is_unknown() -> None:

@@ -49,6 +49,11 @@ def seed_of(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest())
 
 
+def share_of(session: str) -> float:
+    """Where a session stands among all of them, from 0 to below 1; the same in every gateway."""
+    return seed_of(f"share of {session}") / 2**64
+
+
 def some_of(candidates: Sequence[Candidate], session: str | None, random: Random) -> Sequence[Candidate]:
     """So many of the candidates as are looked at, the session's own first one among them."""
     if len(candidates) <= LOOKED_AT:

@@ -69,7 +69,8 @@ class GatewayReplica:
         parsed = GatewaySettings.model_validate(settings)
         engine = await asyncio.to_thread(connect, parsed.ledger)
         await asyncio.to_thread(Keyring(engine).admit_anonymous)
-        self._clerk = Clerk(Ledger(engine, gateway=f"{os.uname().nodename}-{uuid.uuid4().hex[:8]}"))
+        name = f"{os.uname().nodename}-{uuid.uuid4().hex[:8]}"
+        self._clerk = Clerk(Ledger(engine, gateway=name))
         metrics, directory, held, client = Metrics(), Directory(), Held(), AiohttpClient()
         desk = Desk(
             directory=directory,
@@ -81,7 +82,7 @@ class GatewayReplica:
         )
         cluster = RayCluster()
         self._gateway = Gateway(desk, cluster.status)
-        self._tables = Tables(cluster, directory, held, client)
+        self._tables = Tables(name, cluster, directory, held, client)
         await self._tables.look()
         self._following = asyncio.get_running_loop().create_task(self._tables.follow_forever())
         self._port = Port(self._gateway, parsed.host, parsed.port)
@@ -109,25 +110,29 @@ class GatewayReplica:
 class RayCluster:
     """The services of this Ray cluster, through Serve's handles."""
 
-    async def services(self) -> list[str]:
-        """Applications that have a brain."""
+    async def applications(self) -> list[str]:
+        """Those that have a brain."""
         details = await asyncio.to_thread(serve_details)
         return [app["name"] for app in live(details) if is_ours(app)]
 
-    async def routes(self, service: str) -> Mapping[str, Any]:
+    async def routes(self, application: str) -> Mapping[str, Any]:
         """As the brain says."""
-        routes: Mapping[str, Any] = await brain(service).routes.remote()
+        routes: Mapping[str, Any] = await brain(application).routes.remote()
         return routes
 
-    async def wake(self, service: str, num_waiting: int) -> None:
+    async def wake(self, application: str, num_waiting: int) -> None:
         """Tell the brain who waits."""
-        await brain(service).wake.remote(num_waiting)
+        await brain(application).wake.remote(num_waiting)
 
-    async def status(self, service: str) -> dict[str, Any]:
+    async def count(self, application: str, gateway: str, tally: Mapping[str, Any]) -> None:
+        """Tell the brain what was counted."""
+        await brain(application).count.remote(gateway, dict(tally))
+
+    async def status(self, application: str) -> dict[str, Any]:
         """The brain's summary; raises `LookupError` where it does not answer."""
         try:
             async with asyncio.timeout(ANSWER_S):
-                status: dict[str, Any] = await brain(service).status.remote()
+                status: dict[str, Any] = await brain(application).status.remote()
         except Exception as error:  # Ray raises what the brain did, and its own
             raise LookupError(str(error)) from error
         return status

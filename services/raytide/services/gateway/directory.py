@@ -1,10 +1,13 @@
-"""Which service a request is for: by the path that it was sent to, else by the model that its body names."""
+"""Which service a request is for, by the path that it was sent to, else by the model that its body names; and which of
+its revisions answers, where a canary takes a share.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from raytide.autoscaling.live.routes import Routes
+from raytide.services.gateway.choose import share_of
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.refusal import Refused, invalid, unavailable
 
@@ -16,40 +19,41 @@ class Directory:
 
     def __init__(self) -> None:
         self._fleets: dict[str, Fleet] = {}
-        self._prefixes: dict[str, str] = {}
         self.is_filled = False
         """Whether the cluster was asked for its services at all."""
 
-    def see(self, routes: Routes, prefix: str) -> Fleet:
-        """Take over a service's latest table; `prefix` is where it answers, as `/chat` or `/`."""
-        fleet = self._fleets.get(routes.service)
+    def see(self, application: str, routes: Routes, prefix: str) -> Fleet:
+        """Take over an application's latest table; `prefix` is where its service answers, as `/chat` or `/`."""
+        fleet = self._fleets.get(application)
         if fleet is None:
-            fleet = self._fleets[routes.service] = Fleet(routes)
+            fleet = self._fleets[application] = Fleet(routes)
         else:
             fleet.see(routes)
-        self._prefixes[routes.service] = prefix.rstrip("/")
+        fleet.prefix = prefix.rstrip("/")
         self.is_filled = True
         return fleet
 
-    def keep(self, services: Iterable[str]) -> None:
+    def keep(self, applications: Iterable[str]) -> None:
         """Forget the others: they are gone from the cluster."""
-        kept = set(services)
+        kept = set(applications)
         self._fleets = {name: fleet for name, fleet in self._fleets.items() if name in kept}
         self.is_filled = True
 
     def __iter__(self) -> Iterator[Fleet]:
-        """The services, by name."""
-        return (self._fleets[name] for name in sorted(self._fleets))
+        """The services, by name: the revision of each that serves, or a canary that is left alone."""
+        found = {fleet.routes.service: fleet for fleet in self._fleets.values() if fleet.routes.is_canary}
+        found |= {fleet.routes.service: fleet for fleet in self._fleets.values() if not fleet.routes.is_canary}
+        return (found[name] for name in sorted(found))
 
     def split(self, path: str) -> tuple[str, str]:
         """The prefix of a service, the longest that fits, and the rest of the path, as `("/chat", "/v1/models")`."""
-        fitting = [self._prefixes[name] for name in self._fleets if path.startswith(f"{self._prefixes[name]}/")]
+        fitting = [fleet.prefix for fleet in self._fleets.values() if path.startswith(f"{fleet.prefix}/")]
         prefix = max(fitting, key=len, default="")
         return prefix, path.removeprefix(prefix)
 
     def below(self, prefix: str) -> list[Fleet]:
         """The services that answer there; all of them at the root."""
-        return [fleet for fleet in self if not prefix or self._prefixes[fleet.routes.service] == prefix]
+        return [fleet for fleet in self if not prefix or fleet.prefix == prefix]
 
     def find(self, prefix: str, model: str | None) -> Fleet:
         """The service that a request to this prefix for this model is for.
@@ -70,6 +74,19 @@ class Directory:
         known = ", ".join(fleet.routes.service for fleet in there) or "none"
         message = f"the model {model!r} does not exist; these do: {known}"
         raise Refused(invalid(message, param="model", status=404, code="model_not_found"))
+
+    def canary(self, stable: Fleet, session: str | None) -> Fleet | None:
+        """The canary of the service, where it has one that serves and the next request is its.
+
+        A session stays with its revision: the canary's share of them is fixed by their names, and only grows.
+        """
+        if stable.routes.is_canary:
+            return None
+        for fleet in self._fleets.values():
+            if fleet.routes.is_canary and fleet.routes.service == stable.routes.service and fleet.is_ready.is_set():
+                is_next = fleet.is_next() if session is None else share_of(session) < fleet.routes.share
+                return fleet if is_next else None
+        return None
 
 
 def _answers_to(fleet: Fleet, model: str | None) -> bool:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from raytide.autoscaling.live.routes import Routes, Upstream
+from raytide.autoscaling.rollout.split import Split
 from raytide.services.gateway.access import Access, access_of
 from raytide.services.gateway.asked import Asked
 from raytide.services.gateway.choose import Candidate, seed_of
+from raytide.services.gateway.counts import Counts
 from raytide.services.gateway.predict import Standing
 
 _USUAL_OUTPUT_TOKENS: Final = 128.0
@@ -94,7 +96,7 @@ class Sent:
 
 
 class Fleet:
-    """The replicas of one service, and its rules."""
+    """The replicas of one revision of a service, and the service's rules."""
 
     def __init__(self, routes: Routes) -> None:
         self._replicas: dict[str, Replica] = {}
@@ -103,6 +105,11 @@ class Fleet:
         """Names that its engines answer to, the service's own and adapters; empty until one was asked."""
         self.max_model_len: int | None = None
         """The model's context, once an engine was asked."""
+        self.prefix = ""
+        """Where the service answers."""
+        self.counts = Counts()
+        """What clients have met here."""
+        self._split = Split()
         self._learnt_of: str | None = None
         self._suspects: dict[str, float] = {}
         self._gone: dict[str, int] = {}
@@ -131,6 +138,11 @@ class Fleet:
         if (report := self._reports(name)) is not None:
             self._gone[name] = report
             self._say_whether_ready()
+
+    def is_next(self) -> bool:
+        """Whether the service's next request is this canary's: every hundredth is at a share of 1 %."""
+        taken, self._split = self._split.after(1, self.routes.share)
+        return bool(taken)
 
     def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
         """What an engine says of its models."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from raytide.autoscaling.codec import Undecodable
+from raytide.autoscaling.codec import Undecodable, plain
 from raytide.autoscaling.live.routes import Routes
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.fleet import Fleet
@@ -27,20 +28,24 @@ _log = logging.getLogger("ray.serve")
 class Cluster(Protocol):
     """What the gateway asks of the cluster."""
 
-    async def services(self) -> list[str]:
-        """The names of the services that are deployed."""
+    async def applications(self) -> list[str]:
+        """The names of those that run a revision of a service."""
 
-    async def routes(self, service: str) -> Mapping[str, Any]:
-        """The plain data of `Routes`, from the service's brain."""
+    async def routes(self, application: str) -> Mapping[str, Any]:
+        """The plain data of `Routes`, from its brain."""
 
-    async def wake(self, service: str, num_waiting: int) -> None:
+    async def wake(self, application: str, num_waiting: int) -> None:
         """Tell the brain who waits."""
+
+    async def count(self, application: str, gateway: str, tally: Mapping[str, Any]) -> None:
+        """Tell the brain what this gateway has counted of its revision: the plain data of a `Tally`."""
 
 
 class Tables:
-    """Fills a directory."""
+    """Fills a directory; `name` is this gateway's, under which it tells what it has counted."""
 
-    def __init__(self, cluster: Cluster, directory: Directory, held: Held, client: Client) -> None:
+    def __init__(self, name: str, cluster: Cluster, directory: Directory, held: Held, client: Client) -> None:
+        self._name = name
         self._cluster, self._directory, self._held, self._client = cluster, directory, held, client
 
     async def follow_forever(self) -> None:
@@ -53,24 +58,29 @@ class Tables:
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> None:
-        """Ask once, each service beside the others."""
+        """Ask once, each application beside the others."""
         async with asyncio.timeout(ANSWER_S):
-            services = await self._cluster.services()
-        self._directory.keep(services)
-        await asyncio.gather(*(self._look_at(service) for service in services))
+            applications = await self._cluster.applications()
+        self._directory.keep(applications)
+        await asyncio.gather(*(self._look_at(application) for application in applications))
 
-    async def _look_at(self, service: str) -> None:
+    async def _look_at(self, application: str) -> None:
         try:
             async with asyncio.timeout(ANSWER_S):
-                routes = Routes.from_plain(await self._cluster.routes(service))
-                fleet = self._directory.see(routes, (routes.access or {}).get("route", "/"))
-                if num_waiting := self._held.num(service):
-                    await self._cluster.wake(service, num_waiting)
+                routes = Routes.from_plain(await self._cluster.routes(application))
+                fleet = self._directory.see(application, routes, (routes.access or {}).get("route", "/"))
+                await self._tell(application, fleet)
             await self._learn(fleet)
         except Undecodable:
-            _log.exception("raytide: the brain of %s speaks another version", service)
+            _log.exception("raytide: the brain of %s speaks another version", application)
         except Exception as error:  # Ray raises what the brain did, and its own
-            _log.warning("raytide: the brain of %s does not answer: %r", service, error)
+            _log.warning("raytide: the brain of %s does not answer: %r", application, error)
+
+    async def _tell(self, application: str, fleet: Fleet) -> None:
+        num_waiting = 0 if fleet.routes.is_canary else self._held.num(fleet.routes.service)
+        if num_waiting:
+            await self._cluster.wake(application, num_waiting)
+        await self._cluster.count(application, self._name, plain(fleet.counts.tally(time.monotonic())))
 
     async def _learn(self, fleet: Fleet) -> None:
         """What the engines call their models, where that is not known of this revision."""
