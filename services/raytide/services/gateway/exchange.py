@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Send
 from raytide.services.gateway.admission import patience_s, turned_away
 from raytide.services.gateway.asked import Asked, asked_of, with_usage
 from raytide.services.gateway.billing import End
+from raytide.services.gateway.counts import Seen
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.held import Held
@@ -61,6 +62,8 @@ class Exchange:
         self._put_since_s = math.inf
         self._events: EventStream | None = None
         self._usage: Usage | None = None
+        self._seen: Seen | None = None
+        self._is_clients_mistake = False
 
     async def run(self, prefix: str, path: str) -> None:
         """Answer the request.
@@ -100,23 +103,56 @@ class Exchange:
             num_events = self._events.num_events if self._events else 0
             end = End(outcome=outcome, usage=usage, num_events=num_events)
             self._desk.keeper.settle(self._id, fleet, asked, end)
+            num_tokens = (usage.output_tokens if usage else num_events) / max(1, asked.num_sequences)
+            self._judge(outcome, num_tokens, is_whole=self._events is None)
             if usage is not None and outcome is Outcome.FINISHED and asked.num_sequences:
-                fleet.saw_answer(usage.output_tokens / asked.num_sequences)
+                fleet.saw_answer(num_tokens)
 
     async def _opened(
         self, fleet: Fleet, asked: Asked, body: bytes, patience: float, deadline_s: float | None
     ) -> Opened:
         """The answer's beginning, from a replica that is there now or from one that comes in time."""
-        tries, opened = Tries(), None
+        canary = self._desk.directory.canary(fleet, asked.session)
+        tries, opened = Tries(), await self._from_canary(canary, asked, body) if canary else None
         while opened is None:
             await self._desk.held.until_ready(fleet, len(body), self._left_s(deadline_s))
             self._require_room(fleet, asked, patience, deadline_s)
-            with self._under_way(fleet):
-                opened = await self._desk.relay.open(fleet, asked, with_usage(body, asked), self._id, tries)
+            opened = await self._sent(fleet, asked, body, tries)
         return opened
 
+    async def _from_canary(self, canary: Fleet, asked: Asked, body: bytes) -> Opened | None:
+        """None where it does not answer: that counts against it, and the revision that serves is asked instead."""
+        try:
+            opened = await self._sent(canary, asked, body, Tries())
+        except Refused:
+            opened = None
+        if opened is None and self._seen:
+            self._seen.failed()
+        return opened
+
+    async def _sent(self, fleet: Fleet, asked: Asked, body: bytes, tries: Tries) -> Opened | None:
+        """The answer's beginning from this revision, which from now on is judged by what becomes of it."""
+        if self._seen:
+            self._seen.dropped()
+        self._seen = fleet.counts.begin(fleet.routes.objective, time.monotonic(), _whole_tokens(asked, fleet))
+        with self._under_way(fleet):
+            return await self._desk.relay.open(fleet, asked, with_usage(body, asked), self._id, tries)
+
+    def _judge(self, outcome: Outcome, num_tokens: float, *, is_whole: bool) -> None:
+        if self._seen is None:
+            return
+        if outcome is Outcome.FINISHED:
+            self._seen.ended(time.monotonic(), num_tokens, is_whole=is_whole)
+        elif outcome is Outcome.FAILED and not self._is_clients_mistake:
+            self._seen.failed()
+        else:
+            self._seen.dropped()
+
     async def _answered(self, fleet: Fleet, opened: Opened, asked: Asked, presence: Presence) -> Outcome:
+        self._is_clients_mistake = 400 <= opened.status < 500
         self._desk.metrics.first_byte.labels(fleet.routes.service).observe(time.monotonic() - self._began_s)
+        if opened.is_stream and self._seen:
+            self._seen.first(time.monotonic())
         with self._under_way(fleet):
             try:
                 if opened.is_stream:
@@ -188,3 +224,10 @@ class Exchange:
 
     def _is_stalled(self) -> bool:
         return time.monotonic() - self._put_since_s > STALLED_S
+
+
+def _whole_tokens(asked: Asked, fleet: Fleet) -> int | None:
+    """The longest answer that comes whole; None of a stream."""
+    if asked.is_stream:
+        return None
+    return asked.most_output_tokens(fleet.context_tokens) // max(1, asked.num_sequences)
