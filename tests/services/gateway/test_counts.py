@@ -51,14 +51,14 @@ def test_a_request_that_hangs_is_missed_before_anything_comes_and_counts_once() 
     assert counts.tally(1.5) == Tally(num=1, missed_ttft=1)
     assert counts.tally(2.5) == Tally(num=2, missed_ttft=2)
     seen.failed()
-    whole.dropped()
+    whole.dropped(3.0)
     assert counts.tally(3.0) == Tally(num=2, missed_ttft=2)
 
 
 def test_what_fails_is_a_failure_and_what_the_client_gave_up_is_nothing() -> None:
     counts = Counts()
     counts.begin(KEPT, 0.0, None).failed()
-    counts.begin(KEPT, 0.0, None).dropped()
+    counts.begin(KEPT, 0.0, None).dropped(0.9)
     assert counts.tally(100.0) == Tally(num=1, failed=1)
 
 
@@ -75,7 +75,8 @@ def test_counts_only_rise_and_are_always_those_of_requests(played: list[tuple[fl
             seen.first(now_s)
         if looks:
             counts.tally(now_s)
-        seen.ended(now_s, 2, is_whole=False) if end == "ended" else getattr(seen, end)()
+        told = {"failed": (), "ended": (now_s, 2), "dropped": (now_s,)}[end]
+        getattr(seen, end)(*told, **({"is_whole": False} if end == "ended" else {}))
         after = counts.tally(now_s)
         assert after.since(before) + before == after
         before = after

@@ -84,8 +84,10 @@ class Seen:
         if slow:
             self._counts.add(_SLOW)
 
-    def dropped(self) -> None:
+    def dropped(self, now_s: float) -> None:
         """The client left, or asked for what no engine answers: it counts only if it was late before that."""
+        if self._first_s is None and self.is_overdue(now_s):
+            self.is_late()
         self._counts.answered(self)
 
     def _count(self, tally: Tally) -> None:

@@ -133,7 +133,7 @@ class Exchange:
     async def _sent(self, fleet: Fleet, asked: Asked, body: bytes, tries: Tries) -> Opened | None:
         """The answer's beginning from this revision, which from now on is judged by what becomes of it."""
         if self._seen:
-            self._seen.dropped()
+            self._seen.dropped(time.monotonic())
         self._seen = fleet.counts.begin(fleet.routes.objective, time.monotonic(), _whole_tokens(asked, fleet))
         with self._under_way(fleet):
             return await self._desk.relay.open(fleet, asked, with_usage(body, asked), self._id, tries)
@@ -146,7 +146,7 @@ class Exchange:
         elif outcome is Outcome.FAILED and not self._is_clients_mistake:
             self._seen.failed()
         else:
-            self._seen.dropped()
+            self._seen.dropped(time.monotonic())
 
     async def _answered(self, fleet: Fleet, opened: Opened, asked: Asked, presence: Presence) -> Outcome:
         self._is_clients_mistake = 400 <= opened.status < 500

@@ -1,0 +1,165 @@
+"""New revisions of a service under load: a slow one is rolled back, a good one takes everything, nobody is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import Cluster
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+PROBE = """\
+apiVersion: raytide/v1
+kind: Service
+metadata: {name: probe}
+spec:
+  model: {source: none}
+  engine: {kind: emulated, args: {max_num_seqs: 64}}
+  route: /probe
+  hardware:
+    - accelerator: CPU
+      cpus: 0.1
+      cold_start: 3s
+      performance: {iteration: {base: 5ms, per_prefill_token: 10us}, kv_capacity_tokens: 100000}
+  objectives: {ttft: {p95: 3s}, tpot: {p95: 200ms}, attainment: 95%}
+  scaling: {min_replicas: 1, max_replicas: 2, interval: 1s, scale_down_after: 5s}
+  rollout: {canary: {steps: [1%, 100%], hold: 3s, patience: 5m, gate: {error_rate: 5%, quality: any}}}
+"""
+SLOW = "spec.hardware.0.performance.iteration.base=400ms"
+GOOD = "spec.hardware.0.performance.iteration.base=6ms"
+BROKEN = "spec.engine.args.max_num_seqz=1"
+SOON = "spec.rollout.canary.steps=[10%, 100%]"
+REQUESTS_PER_S = 25
+OUTPUT_TOKENS = 3
+
+
+class Load:
+    """Streams at a steady rate until it is told to stop, and how each of them ended."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._over = url, threading.Event()
+        self.ends: Counter[str] = Counter()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    async def _run(self) -> None:
+        asking: set[asyncio.Task[None]] = set()
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+            while not self._over.is_set():
+                asking.add(task := asyncio.create_task(self._ask(http)))
+                task.add_done_callback(asking.discard)
+                await asyncio.sleep(1 / REQUESTS_PER_S)
+            await asyncio.gather(*asking)
+
+    async def _ask(self, http: httpx.AsyncClient) -> None:
+        body = {"model": "probe", "prompt": [1, 2], "max_tokens": OUTPUT_TOKENS, "stream": True}
+        try:
+            answer = await http.post(f"{self._url}/v1/completions", json=body)
+            self.ends["whole" if answer.text.endswith("data: [DONE]\n\n") else answer.text[-200:]] += 1
+        except httpx.HTTPError as error:
+            self.ends[repr(error)] += 1
+
+
+class Probe:
+    """The service, as a user commands it and sees it."""
+
+    def __init__(self, cluster: Cluster, file: Path) -> None:
+        self._cluster, self._file = cluster, file
+
+    def apply(self, *overrides: str) -> str:
+        words = [word for override in overrides for word in ("--set", override)]
+        applied = self._cluster.run(["raytide", "apply", str(self._file), *words])
+        return applied.stdout + applied.stderr
+
+    def shown(self) -> list[dict[str, Any]]:
+        answer = self._cluster.run(["raytide", "status", "--json"])
+        assert answer.returncode == 0, answer.stderr
+        return [one for one in json.loads(answer.stdout)["services"] if one["name"] == "probe"]
+
+    def last_change(self) -> dict[str, Any]:
+        changes = json.loads(self._cluster.run(["raytide", "history", "probe", "--json"]).stdout)["changes"]
+        last: dict[str, Any] = changes[-1]
+        return last
+
+    def ended(self, timeout_s: float = 240) -> dict[str, Any]:
+        """The last change, once its rollout has ended."""
+        deadline_s = time.monotonic() + timeout_s
+        while (last := self.last_change())["outcome"] == "canary":
+            assert time.monotonic() < deadline_s, self.shown()
+            time.sleep(1)
+        return last
+
+
+@pytest.fixture(scope="module")
+def probe(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+    file = tmp_path_factory.mktemp("probe") / "probe.yaml"
+    file.write_text(PROBE)
+    found = Probe(cluster, file)
+    assert "probe runs" in found.apply()
+    yield found
+    assert cluster.run(["raytide", "delete", "probe"]).returncode == 0
+    assert found.shown() == []
+
+
+@pytest.fixture(scope="module")
+def load(probe: Probe) -> Iterator[Load]:
+    with Load(probe.shown()[0]["url"]) as under_way:
+        yield under_way
+
+
+def test_a_slow_revision_is_rolled_back_at_its_first_step_and_said_why(probe: Probe, load: Load) -> None:
+    before = load.ends.total()
+    assert "runs as a canary" in probe.apply(SLOW)
+    shown = probe.shown()
+    assert [one["canary"] for one in shown] == [False, True]
+    last = probe.ended()
+    assert (last["verb"], last["outcome"]) == ("canary", "rolled-back")
+    assert last["why"].startswith("tpot: ")
+    missed = int(last["why"].split()[1])
+    assert missed <= 0.02 * (load.ends.total() - before)
+    assert [one["canary"] for one in probe.shown()] == [False]
+
+
+def test_a_revision_that_does_not_start_is_one_sentence_and_the_service_goes_on(probe: Probe, load: Load) -> None:
+    said = probe.apply(BROKEN)
+    assert "max_num_seqz" in said
+    assert "Traceback" not in said
+    last = probe.ended()
+    assert last["outcome"] in ("rolled-back", "failed")
+
+
+def test_a_good_revision_takes_all_the_traffic_and_no_replica_restarts_for_it(probe: Probe, load: Load) -> None:
+    assert "runs as a canary" in probe.apply(GOOD, SOON)
+    (canary,) = [one for one in probe.shown() if one["canary"]]
+    last = probe.ended()
+    assert (last["outcome"], last["revision"]) == ("applied", canary["revision"])
+    deadline_s = time.monotonic() + 60
+    while len(shown := probe.shown()) > 1:  # the former revision drains
+        assert time.monotonic() < deadline_s, shown
+        time.sleep(1)
+    assert shown[0]["revision"] == canary["revision"]
+    assert set(canary["replica_ids"]) <= set(shown[0]["replica_ids"])
+    assert shown[0]["drift"] == []
+    assert probe.apply(GOOD, SOON).startswith("probe is as declared")
+
+
+def test_in_all_of_this_no_client_was_cut_or_refused(load: Load) -> None:
+    load.__exit__()
+    assert set(load.ends) == {"whole"}
+    assert load.ends["whole"] > 500
