@@ -52,11 +52,15 @@ def service(cluster: Cluster, declared: Path) -> Iterator[dict[str, Any]]:
     assert json.loads(cluster.run(["raytide", "status", "--json"]).stdout)["services"] == []
 
 
-def status(cluster: Cluster) -> dict[str, Any]:
+def statuses(cluster: Cluster) -> list[dict[str, Any]]:
     answer = cluster.run(["raytide", "status", "--json"])
     assert answer.returncode == 0, answer.stderr
     services: list[dict[str, Any]] = json.loads(answer.stdout)["services"]
-    return services[0]
+    return services
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    return statuses(cluster)[0]
 
 
 def running_on_the_dashboard(cluster: Cluster, variant: str) -> int:
@@ -187,16 +191,21 @@ def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: fl
     return seen
 
 
-def test_a_wrong_engine_argument_is_one_sentence(cluster: Cluster, service: dict[str, Any], declared: Path) -> None:
+def test_a_canary_with_a_wrong_engine_argument_is_one_sentence_and_gone(
+    cluster: Cluster, service: dict[str, Any], declared: Path
+) -> None:
+    before = status(cluster)
     refused = cluster.run(
-        ["raytide", "apply", str(declared), "--set", "metadata.name=wrong", "--set", "spec.route=/wrong",
+        ["raytide", "apply", str(declared), "--set", "spec.rollout={canary: {gate: {quality: any}}}",
          "--set", "spec.engine.args.max_model_le=64"]
     )  # fmt: skip
     assert refused.returncode == 5
     assert "did you mean 'max_model_len'" in refused.stderr
     assert "Traceback" not in refused.stderr + refused.stdout
-    assert cluster.run(["raytide", "delete", "wrong"]).returncode == 0
-    assert status(cluster)["state"] == "RUNNING"  # the other service is untouched
+    (left,) = until(lambda: statuses(cluster), lambda seen: len(seen) == 1)
+    assert (left["state"], left["replica_ids"]) == ("RUNNING", before["replica_ids"])  # what serves is untouched
+    last = json.loads(cluster.run(["raytide", "history", "chat", "--json"]).stdout)["changes"][-1]
+    assert (last["verb"], last["outcome"]) == ("canary", "rolled-back")
 
 
 def test_the_rendered_config_works_with_plain_serve_deploy(
