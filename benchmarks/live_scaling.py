@@ -3,8 +3,8 @@
     python benchmarks/live_scaling.py ../shared/data/traces/azure_2023_conv.csv
 
 An hour of the trace is told in ten minutes, and every twelfth of its requests is asked, so that two cores emulate it.
-Everything else is real: Ray Serve, Ray's cluster autoscaler, the brain and its follower, HTTP streams. The simulator
-then plays the same requests against the same policy, with the lead times that were measured live.
+Everything else is real: Ray Serve, Ray's cluster autoscaler, the brain and its follower, the gateway, HTTP streams.
+The simulator then plays the same requests against the same policy, with the lead times that were measured live.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 
 from raytide.autoscaling.journal import replay
 from raytide.autoscaling.live.follow import BRAIN
-from raytide.autoscaling.live.routes import Routes, Upstream
+from raytide.autoscaling.live.routes import Routes
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.simulate.conditions import Conditions
 from raytide.autoscaling.simulate.run import play
@@ -43,10 +43,10 @@ from raytide.operator.local.end import end
 from raytide.operator.local.head import start
 from raytide.operator.local.record import LocalCluster
 from raytide.operator.site import site
+from raytide.operator.status import base_url
 
 HERE = Path(__file__).parent
 CLUSTER, SERVICE = HERE / "rehearsal_cluster.yaml", HERE / "rehearsal_service.yaml"
-TRIES = 3
 SHOWN_EVERY_S = 30
 
 
@@ -61,82 +61,50 @@ class Asked:
     error: str = ""
 
     def attains(self, objective: Objective) -> bool:
-        """Whether it kept both bounds."""
-        return self.ttft_s is not None and self.ttft_s <= objective.ttft_s and self.tpot_s <= objective.tpot_s
+        """Whether it was answered in full and kept both bounds."""
+        return (
+            not self.error
+            and self.ttft_s is not None
+            and self.ttft_s <= objective.ttft_s
+            and self.tpot_s <= objective.tpot_s
+        )
 
 
 @dataclass
 class Client:
-    """Routes as the brain tells them, asked once a second; the least loaded replica by the simulator's own weights."""
+    """Streams through the gateway, each at the moment that the trace tells."""
 
-    brain: Any
+    url: str
     model: str
-    upstreams: tuple[Upstream, ...] = ()
-    open: Counter[str] = field(default_factory=Counter)
     answers: list[Asked] = field(default_factory=list)
-    retried: int = 0
-    """Before the first byte."""
 
     async def replay(self, trace: Trace) -> None:
         """Ask every request when the trace does; returns once all are answered."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         async with httpx.AsyncClient(timeout=120, trust_env=False, limits=limits) as http:
-            polling = asyncio.create_task(self.poll())
             began_s, asking = time.perf_counter(), []
             for at_s, prompt, output in zip(trace.arrival_s, trace.prompt_tokens, trace.output_tokens, strict=True):
                 await asyncio.sleep(max(0.0, began_s + at_s - time.perf_counter()))
-                asking.append(asyncio.create_task(self.ask(http, float(at_s), int(prompt), int(output))))
+                asking.append(asyncio.create_task(self._ask(http, float(at_s), int(prompt), int(output))))
             await asyncio.gather(*asking)
-            polling.cancel()
 
-    async def poll(self) -> None:
-        """Hear of who serves, until cancelled."""
-        while True:
-            told = await asyncio.to_thread(lambda: self.brain.routes.remote().result(timeout_s=10))
-            self.upstreams = Routes.from_plain(told).upstreams
-            await asyncio.sleep(1.0)
-
-    async def ask(self, http: httpx.AsyncClient, at_s: float, prompt: int, output: int) -> None:
-        """One request, tried again elsewhere only where not a byte of its answer came."""
+    async def _ask(self, http: httpx.AsyncClient, at_s: float, prompt: int, output: int) -> None:
         body = {"model": self.model, "prompt": [1] * prompt, "max_tokens": output, "stream": True, "ignore_eos": True}
-        began_s = time.perf_counter()
-        tried: set[str] = set()
-        for _ in range(TRIES):
-            upstream = await self._choose(tried)
-            tried.add(upstream.replica)
-            answer = await self._stream(http, upstream, body, at_s, began_s)
-            if not answer.error or answer.ttft_s is not None:
-                break
-            self.retried += 1
-        self.answers.append(answer)
-
-    async def _choose(self, tried: set[str]) -> Upstream:
-        while not self.upstreams:  # noqa: ASYNC110 (a poll a second sets them)
-            await asyncio.sleep(0.05)
-        left = [upstream for upstream in self.upstreams if upstream.replica not in tried] or list(self.upstreams)
-        return min(left, key=lambda upstream: self.open[upstream.replica] * upstream.engine.iteration.base_s)
-
-    async def _stream(
-        self, http: httpx.AsyncClient, upstream: Upstream, body: dict[str, Any], at_s: float, began_s: float
-    ) -> Asked:
-        first_s: float | None = None
-        last_s, num, error = began_s, 0, ""
-        self.open[upstream.replica] += 1
+        began_s, came_s, came = time.perf_counter(), list[float](), b""
         try:
-            async with http.stream("POST", f"http://{upstream.address}/v1/completions", json=body) as response:
-                response.raise_for_status()
+            async with http.stream("POST", f"{self.url}/v1/completions", json=body) as response:
                 async for part in response.aiter_raw():
-                    last_s = time.perf_counter()
-                    first_s = first_s or last_s
-                    num += part.count(b"data: {")
-            error = "" if num == body["max_tokens"] else f"{num} of {body['max_tokens']} tokens"
+                    came_s.append(time.perf_counter())
+                    came += part
+                error = "" if response.is_success else f"HTTP {response.status_code}: {came.decode()}"
         except httpx.HTTPError as failed:
             error = repr(failed)
-        finally:
-            self.open[upstream.replica] -= 1
-        ttft_s = None if first_s is None else first_s - began_s
-        tpot_s = 0.0 if first_s is None or num < 2 else (last_s - first_s) / (num - 1)
-        return Asked(at_s=at_s, ttft_s=ttft_s, tpot_s=tpot_s, num_tokens=num, error=error)
+        num = came.count(b"data: {")
+        if not error and (num != output or not came.endswith(b"data: [DONE]\n\n")):
+            error = f"{num} of {output} tokens: …{came[-200:].decode()}"
+        ttft_s = came_s[0] - began_s if came_s else None
+        tpot_s = (came_s[-1] - came_s[0]) / (num - 1) if num > 1 else 0.0
+        self.answers.append(Asked(at_s=at_s, ttft_s=ttft_s, tpot_s=tpot_s, num_tokens=num, error=error))
 
 
 @dataclass
@@ -228,7 +196,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         operator.apply(step, where, watch=lambda _: None, timeout_s=300)
         brain = serve.get_deployment_handle(BRAIN, service.metadata.name)
         settings = BrainSettings.from_user_config(step.desired["deployments"][-1]["user_config"])
-        client, watch = Client(brain, service.metadata.name), Watch(brain)
+        url = base_url(where.dashboard.serve_details(), service.spec.route, local.dashboard)
+        client, watch = Client(url, service.metadata.name), Watch(brain)
         until_ready(brain, settings.terms.min_replicas)
         watch.began_s, watch.seen = time.perf_counter(), []
         before_usd = brain.status.remote().result()["usd"]

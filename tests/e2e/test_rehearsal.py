@@ -18,6 +18,7 @@ SMALL = (
     "spec.scaling.max_replicas=3",
     "spec.scaling.scale_down_after=5s",
     "spec.hardware.0.max_replicas=1",
+    "spec.access={max_wait: 5m}",  # a slow machine answers late, and here nobody is turned away for it
 )
 CALM_S, BURST_S, SPAN_S = 6.0, 24.0, 30.0
 
