@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -13,21 +13,27 @@ from raytide.autoscaling.live.follow import BRAIN
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.live.succession import TakesOver
 from raytide.autoscaling.missing import Missing
-from raytide.autoscaling.rollout.evidence import Tally
+from raytide.autoscaling.rollout.evidence import Quality, Tally
 from raytide.autoscaling.rollout.gate import Gate
 from raytide.autoscaling.rollout.rollout import Canary
 from raytide.autoscaling.terms import Objective, Terms, Variant
 from raytide.services.rollout.revisions import IMPORT_PATH, Application, as_canary
 
+UNSCORED = Missing(reason="not evaluated")
 RULES = Canary(steps=(0.01, 0.25, 1.0), hold_s=10.0, patience_s=300.0, gate=Gate(quality=None))
 
 
-def _application(revision: str) -> Application:
+def _application(revision: str, quality: Quality | Missing = UNSCORED) -> Application:
     variant = Variant(name="v", engine=Missing(reason="none ran"), usd_per_hour=1.0, cold_start_s=1.0)
     objective = Objective(ttft_s=1.0, tpot_s=0.1, attainment=0.99)
     terms = Terms(objective=objective, variants=(variant,), min_replicas=1, max_replicas=4)
     settings = BrainSettings(
-        terms=terms, interval_s=1.0, scale_down_after_s=5.0, stale_after_s=15.0, journal="/home/journal/chat.jsonl"
+        terms=terms,
+        interval_s=1.0,
+        scale_down_after_s=5.0,
+        stale_after_s=15.0,
+        journal="/home/journal/chat.jsonl",
+        quality=quality,
     )
     return {
         "name": "chat",
@@ -38,15 +44,17 @@ def _application(revision: str) -> Application:
 
 
 @pytest.fixture
-def application() -> Callable[[str], Application]:
+def application() -> Callable[..., Application]:
     return _application
 
 
 @pytest.fixture
 def canary() -> Callable[..., Application]:
-    return lambda revision, applied_s=0.0: as_canary(
-        _application(revision), TakesOver(rules=RULES, applied_s=applied_s)
-    )
+    def make(revision: str, applied_s: float = 0.0, quality: Quality | None = None) -> Application:
+        rules = RULES if quality is None else replace(RULES, gate=Gate())
+        return as_canary(_application(revision, quality or UNSCORED), TakesOver(rules=rules, applied_s=applied_s))
+
+    return make
 
 
 @dataclass

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raytide.autoscaling.live.rollout_file import RolloutFile
+from raytide.autoscaling.rollout.evidence import Quality
 from raytide.autoscaling.rollout.rollout import Phase
 from raytide.services.rollout.conductor import TURN_S, Conductor
 from raytide.services.rollout.revisions import is_canary, revision_of, settings_of
@@ -74,6 +76,18 @@ def test_a_revision_that_does_not_start_is_gone_and_serve_says_why(play: Play) -
     play.until_ended()
     (rollout,) = play.file.latest()
     assert (rollout.phase, rollout.says) == (Phase.ROLLED_BACK, "it does not start: no such model")
+
+
+def test_a_worse_model_is_gone_before_any_request_saw_it(
+    play: Play, application: Callable[..., Any], canary: Callable[..., Any]
+) -> None:
+    scored = Quality(metric="bits_per_byte", value=1.0, data="held out")
+    play.stage.running = [application("old", scored), canary("new", quality=replace(scored, value=1.05))]
+    play.until_ended()
+    assert play.stage.shares == [0.0] * len(play.stage.shares)
+    assert play.stage.running == [application("old", scored)]
+    says = "bits_per_byte 1.05 against 1, at most 1.0% worse is allowed"
+    assert [(one.phase, one.says) for one in play.file.latest()] == [(Phase.ROLLED_BACK, says)]
 
 
 def test_while_a_brain_does_not_answer_nothing_changes(play: Play) -> None:
