@@ -409,3 +409,19 @@ def test_a_brain_says_what_its_revision_is_judged_by(serve: Serve, settings: Bra
         assert (await brain.status())["rollout"] is None
 
     _play(story())
+
+
+def test_a_journal_that_cannot_be_written_stops_no_decision(
+    serve: Serve, settings: BrainSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").write_text("a file where the folder should be")
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(replace(settings, journal=str(tmp_path / "journal" / "chat.jsonl")).to_user_config())
+        await _until(lambda: _target(brain) == 1)
+        await _decisions(serve, SAVED_EVERY + 2)
+        assert brain.record_autoscaling_stats()[AGE] <= 5.0
+        brain.check_health()
+
+    _play(story())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,27 @@ def test_a_long_life_says_now_and_then_what_was_known(terms: Terms, tmp_path: Pa
         file.add(entry, known)
     assert file.path.read_text().count('{"known"') == 2
     assert _replayed(file.path) == 2 * SAYS_KNOWN_EVERY + 2
+
+
+@contextmanager
+def _full_disk(bytes_left: int, path: Path) -> Iterator[None]:
+    """No file of this process may grow beyond this one's size and so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + bytes_left, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_after_a_full_disk_the_journal_goes_on_and_lacks_only_what_did_not_fit(terms: Terms, tmp_path: Path) -> None:
+    file = JournalFile(tmp_path / "chat.jsonl")
+    life = list(_life(terms, 8))
+    for entry, known in life[:3]:
+        file.add(entry, known)
+    for entry, known in life[3:5]:
+        with _full_disk(100, file.path), pytest.raises(OSError, match="File too large"):
+            file.add(entry, known)
+    for entry, known in life[5:]:
+        file.add(entry, known)
+    assert _replayed(file.path) == 6

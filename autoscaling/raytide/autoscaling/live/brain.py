@@ -18,7 +18,7 @@ from typing import Any, Final
 from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.decision import Decision
 from raytide.autoscaling.forecast.work import nothing_yet
-from raytide.autoscaling.journal import entered
+from raytide.autoscaling.journal import Entry, entered
 from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
 from raytide.autoscaling.live.gauges import Gauges
@@ -201,12 +201,19 @@ class Brain:
         self._decision = policy.decide(seen, terms, before, now_s)
         self._known = self._decision.state
         self._ledger.enter(seen, self._decision, self._fleets, terms)
-        if self._journal is not None:
-            self._journal.add(entered(policy, terms, seen, self._decision, begins=before is fresh), before)
         self._num_decisions += 1
-        if settings.memory and self._num_decisions % SAVED_EVERY == 0:
-            save(self._memory(self._known), settings.memory)
         self._show(measures_of(self._decision, terms))
+        self._record(entered(policy, terms, seen, self._decision, begins=before is fresh), before, self._known)
+
+    def _record(self, entry: Entry, before: Knowledge, known: Knowledge) -> None:
+        """Write it down; a full disk stops no decision."""
+        try:
+            if self._journal is not None:
+                self._journal.add(entry, before)
+            if self._settings.memory and self._num_decisions % SAVED_EVERY == 0:
+                save(self._memory(known), self._settings.memory)
+        except OSError as error:
+            _log.error("raytide: the decision is in force, and not written down: %s", error)
 
     def _memory(self, known: Knowledge) -> Memory:
         return Memory(

@@ -26,7 +26,18 @@ class JournalFile:
         self._num_since_known = 0
 
     def add(self, entry: Entry, known: Knowledge) -> None:
-        """Append a decision; and what was known before it where nothing in the file says so, or not for long."""
+        """Append a decision; and what was known before it where nothing in the file says so, or not for long.
+
+        Raises:
+            OSError: it is not written, or a part of it; the next one that is, says all that it needs.
+        """
+        try:
+            self._add(entry, known)
+        except OSError:
+            self._before = None
+            raise
+
+    def _add(self, entry: Entry, known: Knowledge) -> None:
         if self._before is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _mend(self.path)
