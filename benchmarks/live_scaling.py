@@ -13,7 +13,9 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -41,7 +43,7 @@ from raytide.core.spec import Cluster, Service, read_as
 from raytide.operator import apply as operator
 from raytide.operator.local.end import end
 from raytide.operator.local.head import start
-from raytide.operator.local.record import LocalCluster
+from raytide.operator.local.record import LocalCluster, recall
 from raytide.operator.site import site
 from raytide.operator.status import base_url
 
@@ -151,19 +153,21 @@ def told(trace: Trace, *, every: int, speed: float, span_s: float) -> Trace:
 
 @contextmanager
 def rehearsal(home: Path, cluster: Cluster) -> Iterator[LocalCluster]:
-    """The declared pools on this machine, with Ray connected."""
+    """The declared pools on this machine, with Ray connected; a signal that ends this process ends Ray as well."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ |= {"RAYTIDE_HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    local = start(home, 8000, cluster)
     try:
         import ray
 
+        local = start(home, 8000, cluster)
         config = json.loads((Path(local.temp_dir) / "pools.json").read_text())
         ray.init(address=config["provider"]["gcs_address"], log_to_driver=False)
         yield local
         ray.shutdown()
     finally:
-        end(home, local)
+        if left := recall(home):
+            end(home, left)
 
 
 def lead_times_s(journal: Path, terms: Terms) -> dict[str, float]:
