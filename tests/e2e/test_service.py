@@ -166,7 +166,7 @@ def test_a_decision_of_the_brain_is_explained(cluster: Cluster, service: dict[st
     assert explanation["targets"][0]["target"] == 1
 
 
-@pytest.mark.parametrize("fault", ["restart-brain", "kill-replica"])
+@pytest.mark.parametrize("fault", ["restart-brain", "restart-controller", "kill-replica"])
 def test_a_drill_is_survived(cluster: Cluster, service: dict[str, Any], fault: str) -> None:
     light = ["--yes", "--json", "--rate", "1", "--max-tokens", "8"]
     ran = cluster.run(["raytide", "drill", fault, "chat", *light])

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from raytide.autoscaling.capacity import Capacity
 from raytide.autoscaling.performance.engine import Engine as Speed
 from raytide.services.engines.meter import ReplicaMeter
+from raytide.services.engines.serve_log import serve_log_kept
 from raytide.services.settings import EngineSettings
 
 
@@ -51,6 +52,7 @@ def start(settings: EngineSettings, meter: ReplicaMeter) -> Engine:
         from raytide.services.engines.emulated import engine as emulated
 
         return emulated.start(settings, meter)
-    from raytide.services.engines.vllm import engine as vllm
+    with serve_log_kept():
+        from raytide.services.engines.vllm import engine as vllm
 
-    return vllm.start(settings, meter)
+        return vllm.start(settings, meter)
