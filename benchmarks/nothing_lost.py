@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import math
 import os
 import random
 import signal
@@ -50,7 +51,7 @@ SETTINGS: Final = (
 FEW, MANY, STEADY = 2, 8, 4
 CLIENTS: Final = 24
 PROMPT_TOKENS, OUTPUT_TOKENS = 50, 150
-"""A stream of three seconds, so that about ten are open on every replica that stops."""
+"""A stream of three seconds, so that some are open on every replica that stops."""
 NANO_USD: Final = PROMPT_TOKENS * 1000 + OUTPUT_TOKENS * 2000
 TIMEOUT_S: Final = 120.0
 
@@ -165,15 +166,16 @@ class Fleet:
         return replicas
 
 
-async def swinging(fleet: Fleet, clients: Clients, num_scale_downs: int) -> int:
-    """Swings until so many replicas were stopped while streams were open; returns how many were."""
+async def swinging(fleet: Fleet, clients: Clients, num_scale_downs: int, most_s: float) -> int:
+    """Swings until so many replicas were stopped while streams were open, or for so long; returns how many were."""
+    until_s = time.monotonic() + most_s
     for swing in itertools.count(1):
         await fleet.reach(MANY)
         await asyncio.sleep(2.0)  # the new ones take streams
         await fleet.reach(FEW)
         stopped = swing * (MANY - FEW)
         print(f"{stopped} stopped in {swing} swings, {clients.summary}", flush=True)
-        if stopped >= num_scale_downs:
+        if stopped >= num_scale_downs or time.monotonic() > until_s:
             return stopped
     raise AssertionError
 
@@ -277,9 +279,10 @@ async def play(clients: Clients, where: Site, variant: str, chosen: argparse.Nam
         fleet = Fleet(where.address, clients.model, variant, http)
         await fleet.reach(FEW)
         if chosen.kill_every:
-            killed = killing(fleet, clients, chosen.kill_every, 60 * chosen.minutes)
+            killed = killing(fleet, clients, chosen.kill_every, 60 * (chosen.minutes or 5.0))
             return {"replicas_killed": await clients.stream_while(killed)}
-        return {"scale_downs": await clients.stream_while(swinging(fleet, clients, chosen.scale_downs))}
+        swung = swinging(fleet, clients, chosen.scale_downs, 60 * (chosen.minutes or math.inf))
+        return {"scale_downs": await clients.stream_while(swung)}
 
 
 def main() -> None:
@@ -287,7 +290,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale-downs", type=int, default=500)
     parser.add_argument("--kill-every", type=float, metavar="SECONDS", help="kill replicas instead")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of killing")
+    parser.add_argument("--minutes", type=float, help="of killing, 5 unless said; of swinging at most")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     service = read_as(Service, SERVICE, SETTINGS)

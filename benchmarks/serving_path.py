@@ -28,8 +28,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 MODEL_NAME: Final = "chat"
 START_S: Final = 300.0
+END_S: Final = 20.0
 ENGINE: Final[dict[str, Any]] = {"max_num_seqs": 64, "dtype": "float32", "enforce_eager": True, "max_model_len": 512}
 ENV: Final = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -40,6 +43,7 @@ ENV: Final = {
     "RAY_AUTH_MODE": "disabled",
     "TOKENIZERS_PARALLELISM": "false",
 }
+ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 DIRECT: Final = {"RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
 _BENCH: Final = (
     "from vllm.benchmarks.serve import add_cli_args, main;"
@@ -87,17 +91,21 @@ class Work:
         return process
 
     def end(self) -> None:
-        """End what was started, and what that started."""
-        for ending in self.endings:
-            ending()
-        for process in reversed(self.processes):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self.processes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        """End what was started and what that started, and remove the folder; what fails here keeps nothing else."""
+        with contextlib.ExitStack() as endings:
+            endings.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            endings.callback(self._end_processes)
+            for ending in self.endings:
+                endings.callback(ending)
+
+    def _end_processes(self) -> None:
+        families = [member for process in self.processes for member in _family(process.pid)]
+        for member in families:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.terminate()
+        for survivor in psutil.wait_procs(families, timeout=END_S)[1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                survivor.kill()
 
 
 def main() -> None:
@@ -181,8 +189,8 @@ def gateway(work: Work) -> Target:
             raise SystemExit(f"raytide {' '.join(words)}: {ran.stdout}{ran.stderr}")
         return ran.stdout
 
+    work.endings.append(lambda: raytide("local", "down"))  # also of a start that a signal breaks off
     raytide("local", "up", "--cluster", str(cluster))
-    work.endings.append(lambda: raytide("local", "down"))
     raytide("apply", str(service), "--cluster", str(cluster))
     limits = ["--requests-per-minute", "1M", "--tokens-per-minute", "1G", "--usd-per-day", "1000000"]
     key = json.loads(raytide("keys", "create", "benchmark", *limits, "--json", "--cluster", str(cluster)))
@@ -232,18 +240,22 @@ def serve_llm(port: int, model: str) -> None:
 
 @contextlib.contextmanager
 def working(model: str | None) -> Iterator[Work]:
-    """A folder of its own, removed with everything that was started, also where `timeout` ends this process."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """A folder of its own, removed with everything that was started, also where a signal ends this process."""
+    for number in ENDING:
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="rtsp"))
-    work = Work(folder=folder, model=Path(model) if model else random_llama(folder / "model"))
+    work = Work(folder=folder, model=Path(model) if model else folder / "model")
     try:
+        if model is None:
+            random_llama(work.model)
         yield work
     finally:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)  # a second one would leave what is not ended yet
         work.end()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def random_llama(folder: Path) -> Path:
+def random_llama(folder: Path) -> None:
     """A Llama of 2 layers and a tokenizer of 2,000 tokens, trained on this repository's own words."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -264,7 +276,6 @@ def random_llama(folder: Path) -> Path:
         num_key_value_heads=4, max_position_embeddings=512, bos_token_id=0, eos_token_id=1,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
 
 
 def _ray(work: Work, name: str, **env: str) -> Target:
@@ -288,6 +299,15 @@ def _started(name: str, work: Work) -> Target:
         time.sleep(1)
     logs = {file.name: file.read_text()[-3000:] for file in work.folder.glob("*.log")}
     raise SystemExit("\n".join([f"{target.name} does not answer", *(f"{name}:\n{log}" for name, log in logs.items())]))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process and its descendants, those that have left its session included."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _flag(name: str, value: object) -> list[str]:
