@@ -69,8 +69,9 @@ class Tables:
             async with asyncio.timeout(ANSWER_S):
                 routes = Routes.from_plain(await self._cluster.routes(application))
                 fleet = self._directory.see(application, routes, (routes.access or {}).get("route", "/"))
-                await self._tell(application, fleet)
             await self._learn(fleet)
+            async with asyncio.timeout(ANSWER_S):
+                await self._tell(application, fleet)
         except Undecodable:
             _log.exception("raytide: the brain of %s speaks another version", application)
         except Exception as error:  # Ray raises what the brain did, and its own
