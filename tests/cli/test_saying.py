@@ -39,6 +39,7 @@ SERVICE: dict[str, Any] = {
     "target_replicas": 2,
     "replicas": {"STARTING": 1, "RUNNING": 1},
     "autoscaler": {
+        "variants": [{"name": "vllm-cpu", "cold_start_s": 24.2, "cold_start_is_learnt": True}],
         "traffic": TRAFFIC,
         "decisions": [ENTRY | {"at_s": float(second)} for second in range(9)],
         "attainment": {"share": 0.985, "wanted": 0.99, "requests": 2000},
@@ -63,6 +64,7 @@ def test_a_service_is_described_a_line_for_each_fact() -> None:
         "  replicas  1 running, 1 starting; target 2",
         "  traffic   3.0 requests/s, 4 running, 2 waiting, ttft p99 123 ms, tpot p99 unknown",
         "  attained  98.5% of 2,000 requests kept their objectives, 99% wanted",
+        "  starts    vllm-cpu in 24 s (learnt)",
         "  spend     125 replica-seconds, $0.0041",
         *(f"  00:00:0{second}  1 → 2  demand: 3.0 requests/s need 2" for second in range(4, 9)),
     ]

@@ -69,6 +69,8 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
         yield f"  rollout   {rollout['phase']}, {rollout['weight']:.1%} of the requests: {rollout['says']}"
     yield f"  traffic   {_traffic(brain['traffic'])}"
     yield f"  attained  {attained(brain['attainment'])}"
+    if brain["variants"]:
+        yield f"  starts    {', '.join(start_line(one) for one in brain['variants'])}"
     yield f"  spend     {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
     yield from (f"  {decision_line(entry)}" for entry in brain["decisions"][-SHOWN_DECISIONS:])
 
@@ -76,6 +78,12 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
 def variant_line(variant: Mapping[str, Any]) -> str:
     """`vllm-l4-spot  2 running; target 2`."""
     return f"{variant['name']}  {_counted(variant['replicas'])}; target {variant['target_replicas']}"
+
+
+def start_line(variant: Mapping[str, Any]) -> str:
+    """`vllm-cpu in 24 s (learnt)`: from an order to a replica that serves."""
+    source = "learnt" if variant["cold_start_is_learnt"] else "as declared"
+    return f"{variant['name']} in {variant['cold_start_s']:.0f} s ({source})"
 
 
 def attained(attainment: Mapping[str, Any]) -> str:

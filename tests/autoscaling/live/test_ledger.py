@@ -56,7 +56,8 @@ def _enter(ledger: Ledger, terms: Terms, *variants: VariantDecision, demand: Dem
 
 
 def _summary(ledger: Ledger, terms: Terms, capacity: Capacity | Missing) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(summarise(terms, ledger, {"v": capacity}), allow_nan=False))
+    told = json.dumps(summarise(terms, ledger, {"v": capacity}, {"v": 12.34}), allow_nan=False)
+    found: dict[str, Any] = json.loads(told)
     return found
 
 
@@ -123,6 +124,7 @@ def test_a_summary_is_plain_data_of_the_last_minute(terms: Terms, capacity: Capa
     }
     (variant,) = summary["variants"]
     assert (variant["ready"], variant["starting"], variant["target"], variant["usd_per_hour"]) == (2, 1, 2, 3600.0)
+    assert (variant["cold_start_s"], variant["cold_start_is_learnt"]) == (12.3, True)
     assert Capacity.from_json(variant["capacity"]) == capacity
     assert summary["attainment"] == {"share": 1.0, "wanted": 0.99, "requests": 220}
     assert (summary["at_s"], len(summary["decisions"]), summary["replica_seconds"]) == (60.0, 1, 60.0)

@@ -105,7 +105,8 @@ class Brain:
         """What was last seen, the recorded decisions, and the spend, as plain data."""
         since_s = self._now_s() - self._settings.stale_after_s
         capacities = {fleet.variant: self._observer.capacity(fleet, since_s) for fleet in self._fleets}
-        summary = summarise(self._settings.terms, self._ledger, capacities)
+        learnt_s = self._known.cold_starts_s if self._known else {}
+        summary = summarise(self._settings.terms, self._ledger, capacities, learnt_s)
         return summary | {"rollout": self._succession.rollout(self._now_s()) if self._is_canary else None}
 
     async def routes(self) -> dict[str, Any]:

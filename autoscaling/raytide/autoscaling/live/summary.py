@@ -13,12 +13,19 @@ from raytide.autoscaling.observation import Demand, Gauges, Observation, Variant
 from raytide.autoscaling.terms import Terms
 
 
-def summarise(terms: Terms, ledger: Ledger, capacities: Mapping[str, Capacity | Missing]) -> dict[str, Any]:
-    """`variants` and `traffic` as last seen, `decisions` oldest first; an unknown value is `{"missing": reason}`."""
+def summarise(
+    terms: Terms, ledger: Ledger, capacities: Mapping[str, Capacity | Missing], learnt_s: Mapping[str, float]
+) -> dict[str, Any]:
+    """`variants` and `traffic` as last seen, `decisions` oldest first; an unknown value is `{"missing": reason}`.
+
+    `learnt_s` are the cold starts of those variants that some were seen of.
+    """
     seen = ledger.last
     return {
         "at_s": seen.at_s if seen else None,
-        "variants": [_variant(view, terms, capacities[view.name]) for view in (seen.variants if seen else ())],
+        "variants": [
+            _variant(view, terms, capacities[view.name], learnt_s) for view in (seen.variants if seen else ())
+        ],
         "traffic": _traffic(seen, ledger.demands, terms),
         "decisions": ledger.records,
         "attainment": {
@@ -31,12 +38,16 @@ def summarise(terms: Terms, ledger: Ledger, capacities: Mapping[str, Capacity | 
     }
 
 
-def _variant(view: VariantView, terms: Terms, capacity: Capacity | Missing) -> dict[str, Any]:
+def _variant(
+    view: VariantView, terms: Terms, capacity: Capacity | Missing, learnt_s: Mapping[str, float]
+) -> dict[str, Any]:
     return {
         "name": view.name,
         "ready": view.num_ready,
         "starting": view.num_starting,
         "target": view.target,
+        "cold_start_s": round(learnt_s.get(view.name, terms.variant(view.name).cold_start_s), 1),
+        "cold_start_is_learnt": view.name in learnt_s,
         "usd_per_hour": _plain(terms.variant(view.name).usd_per_hour),
         "capacity": _plain(capacity if isinstance(capacity, Missing) else capacity.to_json()),
     }
