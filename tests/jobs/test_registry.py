@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from raytide.core.errors import RaytideError
-from raytide.jobs.registry import ModelVersion, promote, register, resolve, versions
+from raytide.jobs.registry import EVALUATED_ON, ModelVersion, promote, register, resolve, rollback, versions
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +55,26 @@ def test_first_use_by_several_processes_creates_one_registry() -> None:
     program = "from raytide.jobs.registry import versions; print(versions('chat'))"
     commands = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [command.communicate(timeout=100)[0] for command in commands] == ["()\n"] * 3
+
+
+def test_a_rollback_goes_back_through_what_an_alias_has_named(storage: Path) -> None:
+    for weights in ("one", "two", "three"):
+        registered(storage, weights)
+    with pytest.raises(RaytideError, match="production of chat was never another version"):
+        rollback("chat")
+    for version in ("1", "2", "2", "3"):
+        promote("chat", version)
+    assert [rollback("chat").version for _ in range(2)] == [2, 1]
+    with pytest.raises(RaytideError, match="was never another version"):
+        rollback("chat")
+    assert resolve("registry:chat@production").version == 1
+    with pytest.raises(RaytideError, match="no draw; it has chat"):
+        rollback("draw")
+
+
+def test_a_version_says_what_it_was_evaluated_on(storage: Path) -> None:
+    folder = storage / "export"
+    folder.mkdir()
+    (folder / "model.safetensors").write_text("one")
+    found = register("chat", folder, metrics={}, tags={EVALUATED_ON: "d2", "report": "r.json"}, alias="candidate")
+    assert (found.evaluated_on, found.tags) == ("d2", {EVALUATED_ON: "d2", "report": "r.json"})

@@ -25,6 +25,7 @@ from raytide.jobs.artefact import new_folder, sha256_of_file, sha256_of_json
 
 _REFERENCE: Final = re.compile(r"registry:(?P<name>[\w.-]+)@(?P<which>[\w.-]+)")
 
+_MLFLOWS_OWN: Final = "mlflow."
 EVALUATED_ON: Final = "evaluated_on"
 """Tag of a version: the hash of the data that its metrics are of."""
 
@@ -40,9 +41,14 @@ class ModelVersion:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     """Data hash, code version and configuration, as the train job wrote them."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    evaluated_on: str | None = None
-    """Hash of the data that the metrics are of."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the evaluate job said of it: its run, its report, the data that the metrics are of."""
     aliases: tuple[str, ...] = ()
+
+    @property
+    def evaluated_on(self) -> str | None:
+        """Hash of the data that the metrics are of."""
+        return self.tags.get(EVALUATED_ON)
 
 
 def register(
@@ -86,9 +92,28 @@ def promote(name: str, version_or_alias: str, alias: str = "production") -> Mode
         RaytideError: The name, version or alias does not exist.
     """
     with _client() as client:
-        version = str(_find(client, name, version_or_alias).version)
-        client.set_registered_model_alias(name, alias, version)
-        return _read(client, name, version)
+        found = _find(client, name, version_or_alias)
+        now = _named(client, name, alias)
+        if now not in (None, found.version):
+            _remember(client, name, alias, [*_before(client, name, alias), now])
+        client.set_registered_model_alias(name, alias, str(found.version))
+        return _read(client, name, str(found.version))
+
+
+def rollback(name: str, alias: str = "production") -> ModelVersion:
+    """The version that `alias` named before it was moved last, after it was moved back there.
+
+    Raises:
+        RaytideError: The name does not exist, or the alias was never moved from another version.
+    """
+    with _client() as client:
+        _require(client, name)
+        before = _before(client, name, alias)
+        if not before:
+            raise RaytideError(f"{alias} of {name} was never another version, so there is none to go back to.")
+        _remember(client, name, alias, before[:-1])
+        client.set_registered_model_alias(name, alias, str(before[-1]))
+        return _read(client, name, str(before[-1]))
 
 
 def tracking_uri() -> str:
@@ -141,6 +166,27 @@ def _new_version(client: Any, name: str, path: Path, metrics: Mapping[str, float
     return client.create_model_version(name, str(path), run_id=run.info.run_id, tags=dict(tags))
 
 
+def _named(client: Any, name: str, alias: str) -> int | None:
+    """The version that an alias names; None where it names none."""
+    version = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else int(version)
+
+
+def _before(client: Any, name: str, alias: str) -> list[int | None]:
+    """The versions that an alias has named, oldest first; MLflow itself keeps the present one alone."""
+    told: list[int | None] = json.loads(client.get_registered_model(name).tags.get(f"raytide.before.{alias}", "[]"))
+    return told
+
+
+def _remember(client: Any, name: str, alias: str, before: list[int | None]) -> None:
+    client.set_registered_model_tag(name, f"raytide.before.{alias}", json.dumps(before))
+
+
+def _require(client: Any, name: str) -> None:
+    if not _all(client, name):
+        raise RaytideError(f"The registry has no {name}; {_existing(client, name, [])}")
+
+
 def _all(client: Any, name: str) -> list[Any]:
     return sorted(client.search_model_versions(f"name = '{name}'"), key=lambda found: int(found.version))
 
@@ -171,7 +217,7 @@ def _read(client: Any, name: str, version: str) -> ModelVersion:
         path=path,
         lineage=_lineage(path),
         metrics=run.metrics if run else {},
-        evaluated_on=run.tags.get(EVALUATED_ON) if run else None,
+        tags={key: value for key, value in run.tags.items() if not key.startswith(_MLFLOWS_OWN)} if run else {},
         aliases=tuple(sorted(found.aliases)),
     )
 
