@@ -26,6 +26,8 @@ from raytide.jobs.artefact import new_folder, sha256_of_file, sha256_of_json
 _REFERENCE: Final = re.compile(r"registry:(?P<name>[\w.-]+)@(?P<which>[\w.-]+)")
 
 _MLFLOWS_OWN: Final = "mlflow."
+PRODUCTION_VERSION: Final = "production_version"
+"""Tag of a version: the one that was in production when it was evaluated, and was scored on the same data."""
 EVALUATED_ON: Final = "evaluated_on"
 """Tag of a version: the hash of the data that its metrics are of."""
 
@@ -49,6 +51,12 @@ class ModelVersion:
     def evaluated_on(self) -> str | None:
         """Hash of the data that the metrics are of."""
         return self.tags.get(EVALUATED_ON)
+
+    @property
+    def evaluated_beside(self) -> str | None:
+        """The version that was in production then, as services show it: `chat v3`."""
+        beside = self.tags.get(PRODUCTION_VERSION)
+        return None if beside is None else f"{self.name} v{beside}"
 
 
 def register(

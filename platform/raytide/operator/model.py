@@ -20,7 +20,7 @@ def resolve(source: str, site: Site) -> ServedModel:
         from raytide.jobs import registry
 
         version = registry.resolve(source)
-        quality = quality_of(version.metrics, version.evaluated_on)
+        quality = quality_of(version.metrics, version.evaluated_on, version.evaluated_beside)
         return ServedModel(path=str(version.path), label=f"{version.name} v{version.version}", quality=quality)
     if source.startswith("hf://"):
         return ServedModel(path=source.removeprefix("hf://"), label=source)

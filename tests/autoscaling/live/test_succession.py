@@ -10,7 +10,7 @@ import pytest
 from raytide.autoscaling.live.rollout_file import RolloutFile
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.live.succession import ALLOWED_S, Succession, TakesOver
-from raytide.autoscaling.rollout.evidence import Quality, Tally
+from raytide.autoscaling.rollout.evidence import Quality, Rival, Tally
 from raytide.autoscaling.rollout.gate import Check, Outcome
 from raytide.autoscaling.rollout.rollout import Canary, Phase, Rollout, begin
 from raytide.autoscaling.terms import Terms
@@ -42,7 +42,7 @@ def test_the_settings_of_a_canary_survive_the_way_to_the_brain(terms: Terms) -> 
         stale_after_s=15.0,
         journal=None,
         takes_over=TakesOver(rules=Canary(steps=(0.02, 1.0), hold_s=3.0), applied_s=7.0),
-        quality=Quality(metric="bits_per_byte", value=1.5, data="d"),
+        quality=Quality(metric="bits_per_byte", value=1.5, data="d", rival=Rival(model="chat v1", value=1.4)),
     )
     assert BrainSettings.from_user_config(json.loads(json.dumps(settings.to_user_config()))) == settings
 

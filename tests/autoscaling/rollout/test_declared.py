@@ -45,5 +45,9 @@ def test_steps_that_do_not_rise_to_all_are_a_located_mistake(repository: Path, s
 def test_the_quality_of_a_model_is_its_bits_per_byte_on_named_data() -> None:
     metrics = {"bits_per_byte": 1.2, "perplexity": 90.0}
     assert quality_of(metrics, "abc") == Quality(metric="bits_per_byte", value=1.2, data="abc")
+    beside = quality_of({**metrics, "production_bits_per_byte": 1.3}, "abc", "chat v1")
+    assert isinstance(beside, Quality)
+    assert beside.of_rival("chat v1") == Quality(metric="bits_per_byte", value=1.3, data="abc")
+    assert beside.of_rival("chat v2") is None
     assert isinstance(quality_of({}, "abc"), Missing)
     assert isinstance(quality_of(metrics, None), Missing)

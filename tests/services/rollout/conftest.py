@@ -38,7 +38,7 @@ def _application(revision: str, quality: Quality | Missing = UNSCORED) -> Applic
     return {
         "name": "chat",
         "import_path": IMPORT_PATH,
-        "args": {"service": "chat", "revision": revision},
+        "args": {"service": "chat", "revision": revision, "model_version": f"chat {revision}"},
         "deployments": [{"name": "v"}, {"name": BRAIN, "user_config": settings.to_user_config()}],
     }
 

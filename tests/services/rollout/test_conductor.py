@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from raytide.autoscaling.live.rollout_file import RolloutFile
-from raytide.autoscaling.rollout.evidence import Quality
+from raytide.autoscaling.rollout.evidence import Quality, Rival
 from raytide.autoscaling.rollout.rollout import Phase
 from raytide.services.rollout.conductor import TURN_S, Conductor
 from raytide.services.rollout.revisions import is_canary, revision_of, settings_of
@@ -88,6 +88,22 @@ def test_a_worse_model_is_gone_before_any_request_saw_it(
     assert play.stage.running == [application("old", scored)]
     says = "bits_per_byte 1.05 against 1, at most 1.0% worse is allowed"
     assert [(one.phase, one.says) for one in play.file.latest()] == [(Phase.ROLLED_BACK, says)]
+
+
+def test_a_model_is_compared_with_what_the_other_scored_beside_it_and_not_with_a_score_on_other_data(
+    play: Play, application: Callable[..., Any], canary: Callable[..., Any]
+) -> None:
+    before = Quality(metric="bits_per_byte", value=2.0, data="of last month")
+    scored = Quality(metric="bits_per_byte", value=1.0, data="new", rival=Rival(model="chat old", value=0.9))
+    play.stage.running = [application("old", before), canary("new", quality=scored)]
+    play.until_ended()
+    assert play.file.latest()[-1].says == "bits_per_byte 1 against 0.9, at most 1.0% worse is allowed"
+    another = replace(scored, rival=Rival(model="chat older", value=0.9))
+    play.stage.puts, play.stage.running = [], [application("old", before), canary("next", quality=another)]
+    play.until_ended()
+    last = play.file.latest()[-1]
+    assert last.phase is Phase.UNDECIDED
+    assert last.says.startswith("the two models were not scored on the same data: evaluate the new one while")
 
 
 def test_while_a_brain_does_not_answer_nothing_changes(play: Play) -> None:

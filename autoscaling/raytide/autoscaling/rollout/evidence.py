@@ -58,6 +58,15 @@ NOTHING_COUNTED: Final = Tally()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Another model that was scored beside one."""
+
+    model: str
+    """As services show it: `chat v3`."""
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """What an evaluation said of a model, less is better: bits per byte, perplexity."""
 
@@ -65,6 +74,14 @@ class Quality:
     value: float
     data: str
     """Names the held-out data: only scores on the same data compare."""
+    rival: Rival | None = None
+    """The model that was in production then, on the same data."""
+
+    def of_rival(self, model: str) -> Quality | None:
+        """What this model scored beside it; None where it was not."""
+        if self.rival is None or self.rival.model != model:
+            return None
+        return Quality(metric=self.metric, value=self.rival.value, data=self.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

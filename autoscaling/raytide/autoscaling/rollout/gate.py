@@ -48,6 +48,10 @@ class Gate:
 
 
 USUAL: Final = Gate()
+_INCOMPARABLE: Final = (
+    "the two models were not scored on the same data: evaluate the new one while the other is in production, or set "
+    "gate.quality to any"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ def quality_check(gate: Gate, canary: Quality | Missing, stable: Quality | Missi
             name="quality", outcome=Outcome.OPEN, says=f"the quality of the {which} is not known: {why.reason}"
         )
     if (canary.metric, canary.data) != (stable.metric, stable.data):
-        return Check(name="quality", outcome=Outcome.OPEN, says="both revisions were not scored on the same data")
+        return Check(name="quality", outcome=Outcome.OPEN, says=_INCOMPARABLE)
     worse = canary.value / stable.value - 1.0 if stable.value else 0.0
     outcome = Outcome.WORSE if worse > gate.quality else Outcome.GOOD
     says = f"{canary.metric} {canary.value:.4g} against {stable.value:.4g}, at most {gate.quality:.1%} worse is allowed"

@@ -19,7 +19,7 @@ from raytide.jobs.evaluate.gate import Verdict, judge
 from raytide.jobs.evaluate.score import Score, score
 from raytide.jobs.preprocess.manifest import read_manifest
 from raytide.jobs.preprocess.split import HELD_OUT
-from raytide.jobs.registry import EVALUATED_ON, ModelVersion, register, versions
+from raytide.jobs.registry import EVALUATED_ON, PRODUCTION_VERSION, ModelVersion, register, versions
 
 
 def run(spec: EvaluateSpec) -> None:
@@ -40,8 +40,8 @@ def run(spec: EvaluateSpec) -> None:
         version = register(
             spec.registry.name,
             model,
-            metrics=_metrics(scores["trained"], scores["untrained"]),
-            tags=_tags(lineage, model, target) | {EVALUATED_ON: data_hash},
+            metrics=_metrics(scores),
+            tags=_tags(lineage, model, target) | _compared(data_hash, production),
             alias=spec.registry.alias,
         )
         report["registered"] = {"name": version.name, "version": version.version, "alias": spec.registry.alias}
@@ -123,12 +123,21 @@ def _score_entry(scored: Score) -> dict[str, float]:
     }
 
 
-def _metrics(trained: Score, untrained: Score) -> dict[str, float]:
+def _metrics(scores: Mapping[str, Score]) -> dict[str, float]:
+    trained, production = scores["trained"], scores.get("production")
+    beside = {} if production is None else {"production_bits_per_byte": production.bits_per_byte}
     return {
         "perplexity": trained.perplexity,
         "bits_per_byte": trained.bits_per_byte,
-        "untrained_perplexity": untrained.perplexity,
+        "untrained_perplexity": scores["untrained"].perplexity,
+        **beside,
     }
+
+
+def _compared(data_hash: str, production: ModelVersion | None) -> dict[str, str]:
+    """On which data, and beside which version: a canary of it is judged by that."""
+    beside = {} if production is None else {PRODUCTION_VERSION: str(production.version)}
+    return {EVALUATED_ON: data_hash, **beside}
 
 
 def _tags(lineage: Mapping[str, Any], model: Path, report: Path) -> dict[str, str]:

@@ -17,7 +17,8 @@ from typing import Any, Final, Protocol
 
 from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.live.rollout_file import RolloutFile
-from raytide.autoscaling.rollout.evidence import NOTHING_COUNTED, Evidence, Tally
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.rollout.evidence import NOTHING_COUNTED, Evidence, Quality, Tally
 from raytide.autoscaling.rollout.rollout import Phase, Rollout, advance, begin
 from raytide.services.rollout.revisions import (
     Application,
@@ -122,7 +123,7 @@ class Conductor:
             canary=typed(Tally, own["tally"]),
             stable=typed(Tally, other["tally"]),
             canary_quality=settings_of(canary).quality,
-            stable_quality=settings_of(stable).quality,
+            stable_quality=_beside(settings_of(canary).quality, stable),
             canary_ready=own["ready"],
             stable_ready=other["ready"],
             most=own["most"],
@@ -133,6 +134,12 @@ class Conductor:
         others = [app for app in await self._stage.applications() if not _is_of(revisions.service, app)]
         _log.info("raytide: %s %s is %s: %s", revisions.service, rollout.canary, rollout.phase, rollout.says)
         await self._stage.put([*others, *([stays] if stays else [])])
+
+
+def _beside(canary: Quality | Missing, stable: Application) -> Quality | Missing:
+    """The score of what serves: as it was evaluated beside the canary, else as the registry had it before."""
+    own = None if isinstance(canary, Missing) else canary.of_rival(stable["args"]["model_version"])
+    return own or settings_of(stable).quality
 
 
 def _begun(file: RolloutFile, rollout: Rollout) -> Rollout:
