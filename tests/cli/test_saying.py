@@ -70,6 +70,11 @@ def test_a_service_is_described_a_line_for_each_fact() -> None:
     ]
 
 
+def test_a_shadow_says_that_it_is_one() -> None:
+    shown = SERVICE | {"autoscaler": SERVICE["autoscaler"] | {"shadow": True}}
+    assert "  shadow    decisions are recorded, and not carried out" in status.describe(shown)
+
+
 def test_several_variants_are_told_one_by_one_below_their_sum() -> None:
     large = {"name": "vllm-h100", "target_replicas": 1, "replicas": {"RUNNING": 1}}
     none = {"name": "vllm-l4-spot", "target_replicas": 0, "replicas": {}}

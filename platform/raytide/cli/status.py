@@ -71,6 +71,8 @@ def describe(service: Mapping[str, Any]) -> Iterator[str]:
     yield f"  attained  {attained(brain['attainment'])}"
     if brain["variants"]:
         yield f"  starts    {', '.join(start_line(one) for one in brain['variants'])}"
+    if brain.get("shadow"):
+        yield "  shadow    decisions are recorded, and not carried out"
     yield f"  spend     {brain['replica_seconds']:.0f} replica-seconds, ${brain['usd']:.4f}"
     yield from (f"  {decision_line(entry)}" for entry in brain["decisions"][-SHOWN_DECISIONS:])
 

@@ -425,3 +425,26 @@ def test_a_journal_that_cannot_be_written_stops_no_decision(
         brain.check_health()
 
     _play(story())
+
+
+def test_a_shadow_records_what_it_would_do_and_nobody_follows(
+    serve: Serve, settings: BrainSettings, reports: Any, tmp_path: Path
+) -> None:
+    serve.said = reports(8)
+    journal = tmp_path / "chat.jsonl"
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(replace(settings, shadow=True, journal=str(journal)).to_user_config())
+        await _decisions(serve, 12)
+        assert brain.record_autoscaling_stats() == {}
+        assert serve.fleet.target == 1
+        status = await brain.status()
+        assert status["shadow"]
+        assert status["decisions"][-1]["target"] > 1
+        await brain.reconfigure(settings.to_user_config())
+        await _until(lambda: (_target(brain) or 0) > 1)
+
+    _play(story())
+    pairs = list(replay(journal.read_text().splitlines(keepends=True)))
+    assert all((then.decision, then.state) == (now.decision, now.state) for then, now in pairs)

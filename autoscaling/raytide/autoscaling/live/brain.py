@@ -107,7 +107,8 @@ class Brain:
         capacities = {fleet.variant: self._observer.capacity(fleet, since_s) for fleet in self._fleets}
         learnt_s = self._known.cold_starts_s if self._known else {}
         summary = summarise(self._settings.terms, self._ledger, capacities, learnt_s)
-        return summary | {"rollout": self._succession.rollout(self._now_s()) if self._is_canary else None}
+        rollout = self._succession.rollout(self._now_s()) if self._is_canary else None
+        return summary | {"shadow": self._settings.shadow, "rollout": rollout}
 
     async def routes(self) -> dict[str, Any]:
         """Who serves, as the plain data of `Routes`."""
@@ -149,7 +150,7 @@ class Brain:
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The latest decision as the metrics that `follow` reads in Serve's controller."""
-        if self._decision is None:
+        if self._decision is None or self._settings.shadow:
             return {}
         targets = {TARGET + variant.variant: float(variant.target) for variant in self._decision.variants}
         return {AGE: self._now_s() - self._decision.at_s, **targets}
@@ -260,6 +261,8 @@ class Brain:
         return learnt.get(variant, self._settings.terms.variant(variant).cold_start_s)
 
     def _targets(self) -> dict[str, int]:
+        if self._settings.shadow:
+            return {}
         decided = self._decision.variants if self._decision else ()
         return {variant.variant: variant.target for variant in decided}
 

@@ -32,6 +32,8 @@ class BrainSettings:
     """File that every decision is appended to; none where unset, and then a restart forgets."""
     access: Mapping[str, Any] | None = None
     """Who may call, as declared: nothing here reads it, the gateway is told."""
+    shadow: bool = False
+    """Whether decisions are recorded only."""
     takes_over: TakesOver | None = None
     """Of a canary; None of the revision that serves."""
     quality: Quality | Missing = _UNSCORED

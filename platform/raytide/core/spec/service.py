@@ -161,11 +161,15 @@ class Scaling(Strict):
     """A replica is let go once it was not worth having for this long, and for one and a half cold starts."""
     stale_after: Seconds = 15.0
     """Age at which a measurement counts as missing."""
+    shadow: bool = False
+    """Decisions are recorded, shown and explained, and none is carried out: the service keeps the size that it has."""
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.max_replicas < self.min_replicas:
             raise ValueError(f"max_replicas of at least min_replicas ({self.min_replicas})")
+        if self.shadow and not self.min_replicas:
+            raise ValueError("min_replicas of at least 1 where shadow is on: nobody would wake it")
         return self
 
 
