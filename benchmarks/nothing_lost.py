@@ -95,10 +95,13 @@ class Clients:
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, limits=limits, headers=headers) as http:
             streaming = [asyncio.create_task(self._stream_until(over, http)) for _ in range(CLIENTS)]
             try:
-                return await work
-            finally:
+                done = await work
                 over.set()
                 await asyncio.gather(*streaming)
+            finally:
+                for each in streaming:
+                    each.cancel()  # where the work was broken off
+        return done
 
     async def _stream_until(self, over: asyncio.Event, http: httpx.AsyncClient) -> None:
         while not over.is_set():
