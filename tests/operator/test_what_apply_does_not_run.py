@@ -28,7 +28,7 @@ def _refused(file: Path, *overrides: str) -> SpecError:
     return refused.value
 
 
-@pytest.mark.parametrize("overrides", [(), (TWO,), (NONE,), ("spec.rollout={}",), (EMULATED, FAST)])
+@pytest.mark.parametrize("overrides", [(), (TWO,), (NONE,), ("spec.rollout={}",), (CLASSES,), (EMULATED, FAST)])
 def test_what_runs_today_is_not_refused(file: Path, overrides: tuple[str, ...]) -> None:
     require_runnable(read_as(Service, file, overrides), marks_of(file, overrides))
 
@@ -39,16 +39,7 @@ def test_an_emulated_engine_of_unknown_speed_is_refused_at_each_entry(file: Path
     assert (first.path, second.path) == ("spec.hardware.0", "spec.hardware.1")
 
 
-def test_traffic_classes_are_refused_until_the_gateway_honours_them(file: Path) -> None:
-    (finding,) = _refused(file, CLASSES).findings
-    assert "traffic classes, and apply turns nobody away in this version" in finding.problem
-
-
-def test_all_that_is_refused_is_said_at_once(file: Path) -> None:
-    assert len(_refused(file, EMULATED, CLASSES).findings) == 2
-
-
 def test_a_service_without_a_file_is_refused_by_its_name(file: Path, where: Site) -> None:
-    service = read_as(Service, file, (CLASSES,))
-    with pytest.raises(SpecError, match=r"^service chat: spec\.traffic: traffic classes"):
+    service = read_as(Service, file, (EMULATED,))
+    with pytest.raises(SpecError, match=r"^service chat: spec\.hardware\.0: nothing that an emulated engine"):
         operator.desired(service, where)

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from raytide.autoscaling.codec import plain
 from raytide.autoscaling.digest import digest
 from raytide.autoscaling.journal import replay
 from raytide.autoscaling.live.brain import SAVED_EVERY, Brain
+from raytide.autoscaling.live.counted import ClassCount, GatewayCount
 from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
 from raytide.autoscaling.live.measures import Measure
@@ -20,8 +22,10 @@ from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.live.routes import Routes
 from raytide.autoscaling.live.settings import BrainSettings
 from raytide.autoscaling.live.succession import TakesOver
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.observation import Demand
 from raytide.autoscaling.rollout.rollout import Canary
-from raytide.autoscaling.terms import Terms
+from raytide.autoscaling.terms import Terms, TrafficClass
 
 PATIENCE_S = 30.0
 ReportOf = Callable[..., ReplicaReport]
@@ -41,6 +45,8 @@ class Serve:
     looks: int = 0
     said: Callable[[float], tuple[ReplicaReport, ...]] = lambda _: ()
     """What the replicas report until a time."""
+    counted: Callable[[float], dict[str, ClassCount]] | None = None
+    """What the one gateway has counted by class until a time."""
     brain: Brain | None = None
     shown: list[Measure] = field(default_factory=list)
     """As metrics."""
@@ -53,6 +59,8 @@ class Serve:
         self.now_s += 5.0
         assert self.brain
         asyncio.run(self.brain.report(self.said(self.now_s)))
+        if self.counted:
+            asyncio.run(self.brain.count("g", plain(GatewayCount(classes=self.counted(self.now_s)))))
         self.fleet = replace(self.fleet, target=targets.get("v", self.fleet.target))
         return (self.fleet,)
 
@@ -401,8 +409,8 @@ def test_a_brain_says_what_its_revision_is_judged_by(serve: Serve, settings: Bra
         brain = serve.start()
         await brain.reconfigure(settings.to_user_config())
         await _decisions(serve, 1)
-        await brain.count("g1", {"num": 3, "failed": 1, "missed_ttft": 0, "missed_tpot": 1})
-        await brain.count("g2", {"num": 4, "failed": 0, "missed_ttft": 0, "missed_tpot": 0})
+        await brain.count("g1", {"tally": {"num": 3, "failed": 1, "missed_ttft": 0, "missed_tpot": 1}, "classes": {}})
+        await brain.count("g2", {"tally": {"num": 4, "failed": 0, "missed_ttft": 0, "missed_tpot": 0}, "classes": {}})
         told = {"num": 7, "failed": 1, "missed_ttft": 0, "missed_tpot": 1}
         assert await brain.standing() == {"tally": told, "ready": 1, "most": 10}
         assert Routes.from_plain(await brain.routes()).share == 1.0
@@ -448,3 +456,93 @@ def test_a_shadow_records_what_it_would_do_and_nobody_follows(
     _play(story())
     pairs = list(replay(journal.read_text().splitlines(keepends=True)))
     assert all((then.decision, then.state) == (now.decision, now.state) for then, now in pairs)
+
+
+def _counted(**per_s: tuple[int, int]) -> Callable[[float], dict[str, ClassCount]]:
+    """By class: requests per second since long ago, and how many of them were turned away."""
+
+    def until(now_s: float) -> dict[str, ClassCount]:
+        return {
+            name: ClassCount(
+                num=round(num * now_s),
+                prompt_tokens=round(100 * num * now_s),
+                num_shed=round(shed * now_s),
+                shed_prompt_tokens=round(100 * shed * now_s),
+            )
+            for name, (num, shed) in per_s.items()
+        }
+
+    return until
+
+
+@pytest.fixture
+def narrow(settings: BrainSettings, terms: Terms) -> BrainSettings:
+    """Two classes, and one replica for both."""
+    classes = (TrafficClass(name="paid", priority=1), TrafficClass(name="free", priority=0))
+    return replace(settings, terms=replace(terms, max_replicas=1, classes=classes))
+
+
+async def _served(brain: Brain) -> dict[str, float]:
+    return dict(Routes.from_plain(await brain.routes()).served)
+
+
+def test_where_one_replica_is_too_little_the_lower_class_is_turned_away_until_it_is_calm(
+    serve: Serve, narrow: BrainSettings, reports: Any
+) -> None:
+    serve.said, serve.counted = reports(8), _counted(paid=(1, 0), free=(7, 0))
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(narrow.to_user_config())
+        assert await _served(brain) == {}
+        await _until(lambda: bool(brain._decision and brain._decision.served["free"] < 1))
+        served = await _served(brain)
+        assert served["paid"] == 1.0 > served["free"]
+        shown = {tuple(one.tags.items()): one.value for one in serve.shown if one.name == "raytide_served_share"}
+        assert shown[(("class", "free"),)] < 1
+        last_s = serve.now_s
+        serve.said, serve.counted = reports(0), lambda _: _counted(paid=(1, 0), free=(7, 0))(last_s)
+        await _until(lambda: bool(brain._decision and brain._decision.served == {"paid": 1.0, "free": 1.0}))
+
+    _play(story())
+
+
+def test_who_was_turned_away_is_demand_but_not_what_came_before_the_brain(
+    serve: Serve, narrow: BrainSettings, reports: Any, tmp_path: Path
+) -> None:
+    journal = tmp_path / "chat.jsonl"
+    serve.said, serve.counted = reports(2), _counted(paid=(2, 0), free=(6, 6))
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(replace(narrow, journal=str(journal)).to_user_config())
+        await _decisions(serve, 8)
+
+    _play(story())
+    demands = [then.observation.demand for then, _ in replay(journal.read_text().splitlines(keepends=True))]
+    told = [demand for demand in demands if isinstance(demand, Demand) and not isinstance(demand.by_class, Missing)]
+    assert len(told) >= 3
+    for demand in told:
+        assert isinstance(demand.by_class, tuple)
+        paid, free = demand.by_class
+        assert (paid.name, paid.num_arrivals, paid.num_shed) == ("paid", 10, 0)
+        assert (free.name, free.num_arrivals, free.num_shed, free.prompt_tokens) == ("free", 30, 30, 3000)
+        assert (demand.num_arrivals, int(demand.arrived_prompt_tokens.sum())) == (40, 4000)
+
+
+@pytest.mark.parametrize("part", [{"takes_over": TakesOver(rules=Canary(), applied_s=1.0)}, {"shadow": True}])
+def test_a_canary_or_a_shadow_turns_nobody_away(
+    serve: Serve, narrow: BrainSettings, reports: Any, part: dict[str, Any]
+) -> None:
+    serve.said, serve.counted = reports(8), _counted(paid=(1, 0), free=(7, 0))
+
+    async def story() -> None:
+        brain = serve.start()
+        await brain.reconfigure(replace(narrow, **part).to_user_config())
+        await _decisions(serve, 12)
+        assert await _served(brain) == {}
+        await brain.reconfigure(narrow.to_user_config())
+        await _until(lambda: bool(brain._decision and brain._decision.served.get("free", 1.0) < 1))
+        assert (await _served(brain))["free"] < 1
+
+    _play(story())

@@ -11,16 +11,18 @@ from raytide.autoscaling.live.observe import Observer
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Demand, Gauges, Iterations, Observation
-from raytide.autoscaling.terms import Objective
+from raytide.autoscaling.terms import Objective, Terms
 
 ReportOf = Callable[..., ReplicaReport]
 FleetOf = Callable[..., Fleet]
-OBJECTIVE = Objective(ttft_s=0.5, tpot_s=0.05, attainment=0.99)
+TERMS = Terms(
+    objective=Objective(ttft_s=0.5, tpot_s=0.05, attainment=0.99), variants=(), min_replicas=1, max_replicas=9
+)
 SILENT = Missing(reason="no ready replica reports")
 
 
 def _observe(observer: Observer, *fleets: Fleet, now_s: float) -> Observation:
-    return observer.observe(fleets, OBJECTIVE, now_s, stale_after_s=15.0)
+    return observer.observe(fleets, TERMS, now_s, stale_after_s=15.0)
 
 
 def _heard(*reports: ReplicaReport) -> Observer:

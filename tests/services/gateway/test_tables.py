@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from raytide.autoscaling.codec import typed
+from raytide.autoscaling.live.counted import ClassCount, GatewayCount
+from raytide.autoscaling.rollout.evidence import Tally
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.held import Held
@@ -41,8 +44,8 @@ class Brains:
     async def wake(self, service: str, num_waiting: int) -> None:
         self.woken.append((service, num_waiting))
 
-    async def count(self, application: str, gateway: str, tally: Mapping[str, Any]) -> None:
-        self.counted[application, gateway] = tally
+    async def count(self, application: str, gateway: str, counted: Mapping[str, Any]) -> None:
+        self.counted[application, gateway] = counted
 
 
 class Cards:
@@ -210,8 +213,15 @@ def test_the_brains_are_told_what_the_gateway_counts_of_each_revision() -> None:
     (stable,) = directory
     stable.counts.begin(stable.routes.objective, 0.0, None).failed()
     asyncio.run(tables.look())
-    nothing = {"num": 0, "failed": 0, "missed_ttft": 0, "missed_tpot": 0}
-    assert brains.counted == {("chat", "g"): {**nothing, "num": 1, "failed": 1}, ("new", "g"): nothing}
+    with stable.classes.entering("paid", 1.0, 40):
+        pass
+    asyncio.run(tables.look())
+    told = {gateway: typed(GatewayCount, counted) for gateway, counted in brains.counted.items()}
+    paid = {"paid": ClassCount(num=1, prompt_tokens=40)}
+    assert told == {
+        ("chat", "g"): GatewayCount(tally=Tally(num=1, failed=1), classes=paid),
+        ("new", "g"): GatewayCount(),
+    }
 
 
 def test_before_the_cluster_was_asked_nothing_is_unknown() -> None:

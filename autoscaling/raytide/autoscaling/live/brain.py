@@ -19,6 +19,7 @@ from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.decision import Decision
 from raytide.autoscaling.forecast.work import nothing_yet
 from raytide.autoscaling.journal import Entry, entered
+from raytide.autoscaling.live.counted import GatewayCount
 from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
 from raytide.autoscaling.live.gauges import Gauges
@@ -37,7 +38,6 @@ from raytide.autoscaling.live.watch import own_fleets
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation
 from raytide.autoscaling.policy.knowledge import Knowledge
-from raytide.autoscaling.rollout.evidence import Tally
 from raytide.autoscaling.terms import Terms
 
 SAVED_EVERY: Final = 12
@@ -125,6 +125,7 @@ class Brain:
             share=self._succession.share(now_s) if self._is_canary else 1.0,
             is_canary=self._is_canary,
             waking=not upstreams and self._is_waking(now_s),
+            served=self._decision.served if self._decision and not self._settings.shadow else {},
         ).to_plain()
 
     async def wake(self, num_waiting: int) -> None:
@@ -133,9 +134,11 @@ class Brain:
         if num_waiting and not any(fleet.target for fleet in self._fleets):
             self._soon.set()
 
-    async def count(self, gateway: str, tally: dict[str, Any]) -> None:
-        """What a gateway has counted of this revision since the gateway began: plain data of a `Tally`."""
-        self._succession.count(gateway, typed(Tally, tally))
+    async def count(self, gateway: str, counted: dict[str, Any]) -> None:
+        """What a gateway has counted of this revision since the gateway began: plain data of a `GatewayCount`."""
+        told = typed(GatewayCount, counted)
+        self._succession.count(gateway, told.tally)
+        self._observer.hear_gateway(gateway, told.classes, self._now_s())
 
     async def standing(self) -> dict[str, Any]:
         """What a rollout is judged by: `tally` as plain data, replicas that are `ready`, the `most` there may be."""
@@ -179,18 +182,21 @@ class Brain:
     async def _decide_once(self) -> None:
         self._fleets = await asyncio.to_thread(self._see, self._variants, self._targets())
         settings, now_s = self._settings, self._now_s()
-        self._looked_s = now_s
-        seen = self._observer.observe(self._fleets, settings.terms.objective, now_s, settings.stale_after_s)
+        self._looked_s, terms = now_s, self._terms(now_s)
+        seen = self._observer.observe(self._fleets, terms, now_s, settings.stale_after_s)
         seen = replace(seen, num_queued=self._num_queued(now_s))
-        self._decide(seen, settings, self._terms(now_s), now_s)
+        self._decide(seen, settings, terms, now_s)
 
     def _terms(self, now_s: float) -> Terms:
-        """As declared; of a canary with as many replicas at least as its next share of the requests needs."""
+        """As declared; of a canary with as many replicas at least as its next share of the requests needs.
+
+        Whom of which class the service lets in, the revision that serves decides.
+        """
         terms = self._settings.terms
         if not self._is_canary:
             return terms
         replicas = min(terms.max_replicas, self._succession.replicas(now_s))
-        return replace(terms, min_replicas=max(terms.min_replicas, replicas))
+        return replace(terms, min_replicas=max(terms.min_replicas, replicas), classes=())
 
     @property
     def _is_canary(self) -> bool:

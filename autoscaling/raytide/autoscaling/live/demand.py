@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
 import numpy as np
 
 from raytide.autoscaling.latency import Latencies
+from raytide.autoscaling.live.by_class import added, by_class_of
+from raytide.autoscaling.live.counted import NOBODY, ByClass
 from raytide.autoscaling.live.reports import Arrivals, ReplicaReport, RequestSample
 from raytide.autoscaling.observation import Demand, Finished
-from raytide.autoscaling.terms import Objective
+from raytide.autoscaling.terms import Objective, Terms
 
+T = TypeVar("T")
+FORGOTTEN_AFTER_S: Final = 600
+"""What gateways said so long ago is of no demand that will ever be observed."""
 REPORTED_AFTER_S: Final = 2.0
 """A second counts as over once every replica has had the time to report it: one interval, and its way to the brain."""
 
@@ -25,11 +30,15 @@ class Unobserved:
     since_s: int = 0
     """The first second that no observation covered."""
     arrivals: Mapping[int, Arrivals] = field(default_factory=dict)
+    """At the engines, by the second."""
+    classes: Mapping[int, ByClass] = field(default_factory=dict)
+    """At the gateways, by the second in which they said so; seconds in which none spoke are left out."""
 
     def resumed(self, reports: Sequence[ReplicaReport]) -> Unobserved:
         """Going on where these reports begin: what came while nobody could report is not known, and not calm."""
         since_s = max(self.since_s, int(min((report.since_s for report in reports), default=self.since_s)))
-        return Unobserved(since_s=since_s, arrivals=_late_first(self.arrivals, since_s))
+        late = _late_first(self.arrivals, since_s)
+        return Unobserved(since_s=since_s, arrivals=late, classes=_from(since_s, self.classes))
 
     def with_reports(self, reports: Sequence[ReplicaReport]) -> Unobserved:
         """With the arrivals of these reports."""
@@ -37,12 +46,26 @@ class Unobserved:
         for report in reports:
             for second, arrived in report.arrivals.items():
                 arrivals[second] = arrivals.get(second, Arrivals()) + arrived
-        return Unobserved(since_s=self.since_s, arrivals=_late_first(arrivals, self.since_s))
+        return replace(self, arrivals=_late_first(arrivals, self.since_s))
+
+    def with_classes(self, second: int, told: ByClass) -> Unobserved:
+        """With what came at a gateway, of which it spoke in this second."""
+        spoken = _from(second - FORGOTTEN_AFTER_S, self.classes)
+        return replace(self, classes={**spoken, second: added((spoken.get(second, {}), told))})
+
+    def arrived(self, second: int) -> Arrivals:
+        """At the engines, and those that were turned away before."""
+        lost = sum(self.classes.get(second, {}).values(), NOBODY)
+        turned_away = Arrivals(num=lost.num_shed, prompt_tokens=lost.shed_prompt_tokens)
+        return self.arrivals.get(second, Arrivals()) + turned_away
 
     def after(self, until_s: int) -> Unobserved:
         """What is left once everything before `until_s` was observed."""
-        left = {second: arrived for second, arrived in self.arrivals.items() if second >= until_s}
-        return Unobserved(since_s=until_s, arrivals=left)
+        return Unobserved(since_s=until_s, arrivals=_from(until_s, self.arrivals), classes=_from(until_s, self.classes))
+
+
+def _from(since_s: int, by_second: Mapping[int, T]) -> dict[int, T]:
+    return {second: each for second, each in by_second.items() if second >= since_s}
 
 
 def _late_first(arrivals: Mapping[int, Arrivals], since_s: int) -> Mapping[int, Arrivals]:
@@ -57,7 +80,7 @@ def _late_first(arrivals: Mapping[int, Arrivals], since_s: int) -> Mapping[int, 
 def demand_of(
     unobserved: Unobserved,
     reports: Sequence[ReplicaReport],
-    objective: Objective,
+    terms: Terms,
     now_s: float,
     *,
     is_asleep: bool = False,
@@ -70,15 +93,17 @@ def demand_of(
     pending = unobserved.with_reports(reports)
     newest_s = max((report.at_s for report in reports), default=now_s if is_asleep else float(pending.since_s))
     until_s = max(pending.since_s, int(min(now_s - REPORTED_AFTER_S, newest_s)))
-    seconds = [pending.arrivals.get(second, Arrivals()) for second in range(pending.since_s, until_s)]
+    span = range(pending.since_s, until_s)
+    seconds = [pending.arrived(second) for second in span]
     samples = [sample for report in reports for sample in report.finished]
     demand = Demand(
         span_s=float(len(seconds)),
         arrivals=np.array([arrived.num for arrived in seconds], dtype=np.int64),
         arrived_prompt_tokens=np.array([arrived.prompt_tokens for arrived in seconds], dtype=np.int64),
-        finished=finished_of(samples, sum(report.errors for report in reports), objective),
+        finished=finished_of(samples, sum(report.errors for report in reports), terms.objective),
         ttft=Latencies.of(ttft_s for report in reports for ttft_s in report.first_tokens_s),
         tpot=Latencies.of(sample.tpot_s for sample in samples if sample.output_tokens > 1),
+        by_class=by_class_of([pending.classes[second] for second in span if second in pending.classes], terms.classes),
     )
     return demand, pending.after(until_s)
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raytide.autoscaling.capacity import Capacity
+from raytide.autoscaling.live.by_class import Arriving
+from raytide.autoscaling.live.counted import ByClass
 from raytide.autoscaling.live.demand import REPORTED_AFTER_S, Unobserved, demand_of
 from raytide.autoscaling.live.fleet import Changes, Fleet, changes
 from raytide.autoscaling.live.inbox import Inbox
@@ -16,7 +18,7 @@ from raytide.autoscaling.live.routes import Upstream, upstream_of
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Demand, Gauges, Iterations, Observation, VariantView
 from raytide.autoscaling.performance.engine import Engine
-from raytide.autoscaling.terms import Objective
+from raytide.autoscaling.terms import Terms
 
 _FORGOTTEN_AFTER_S = 600.0
 _SILENT = Missing(reason="no ready replica reports")
@@ -34,6 +36,7 @@ class Observer:
         """As the latest replica of each variant measured it: known while none runs, so that the next one can be."""
         self._sleeps = False
         self._inbox = Inbox()
+        self._arriving = Arriving()
         self._fleets: dict[str, Fleet] = {}
         self._unobserved = Unobserved()
         self._is_silent = True
@@ -41,6 +44,12 @@ class Observer:
     def hear(self, report: ReplicaReport, heard_s: float) -> None:
         """Take in what one replica saw."""
         self._inbox.add(report, heard_s)
+
+    def hear_gateway(self, gateway: str, told: ByClass, heard_s: float) -> None:
+        """Take in how many of each traffic class a gateway has counted since it began."""
+        since = self._arriving.since(gateway, told)
+        if since is not None:
+            self._unobserved = self._unobserved.with_classes(int(heard_s), since)
 
     def capacity(self, fleet: Fleet, since_s: float) -> Capacity | Missing:
         """What the middle one of the ready replicas that were heard since then measured."""
@@ -64,23 +73,23 @@ class Observer:
             and (report.replica in known or heard_s > looked_s)
         )
 
-    def observe(self, fleets: Sequence[Fleet], objective: Objective, now_s: float, stale_after_s: float) -> Observation:
+    def observe(self, fleets: Sequence[Fleet], terms: Terms, now_s: float, stale_after_s: float) -> Observation:
         """The service at `now_s`; replicas that were not heard within `stale_after_s` say nothing."""
         live = self._inbox.latest(now_s - stale_after_s)
         self._sleeps = _sleeps(fleets, sleeps=self._sleeps)
         silent = None if self._sleeps else _silence(fleets, live, stale_after_s)
         new = () if silent else self._inbox.empty()
         views = tuple(self._view(fleet, live, new, now_s) for fleet in fleets)
-        demand = silent or self._demand(new, objective, now_s)
+        demand = silent or self._demand(new, terms, now_s)
         self._is_silent = silent is not None
         self._inbox.forget(now_s - max(_FORGOTTEN_AFTER_S, stale_after_s))
         return Observation(at_s=now_s, demand=demand, variants=views)
 
-    def _demand(self, new: Sequence[ReplicaReport], objective: Objective, now_s: float) -> Demand:
+    def _demand(self, new: Sequence[ReplicaReport], terms: Terms, now_s: float) -> Demand:
         before = self._unobserved
         if self._is_silent:
-            before = before.resumed(new) if new else Unobserved(since_s=int(now_s - REPORTED_AFTER_S))
-        demand, self._unobserved = demand_of(before, new, objective, now_s, is_asleep=self._sleeps)
+            before = before.resumed(new) if new else before.after(int(now_s - REPORTED_AFTER_S))
+        demand, self._unobserved = demand_of(before, new, terms, now_s, is_asleep=self._sleeps)
         return demand
 
     def _view(

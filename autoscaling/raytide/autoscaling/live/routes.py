@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from raytide.autoscaling.codec import plain, typed
@@ -65,6 +65,8 @@ class Routes:
     is_canary: bool = False
     share: float = 1.0
     """Of the service's requests that a canary takes, from 0 to 1; 1 of the revision that serves."""
+    served: Mapping[str, float] = field(default_factory=dict)
+    """The share of each traffic class that is to be let in, from 0 to 1; of a class that is not named, all."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data for a call between processes."""

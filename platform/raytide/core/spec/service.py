@@ -137,10 +137,12 @@ class TrafficClass(Strict):
 
 
 class Traffic(Strict):
-    """Who calls; without it all requests are of one class, of which none is ever turned away."""
+    """Who calls: where the bounds allow too little for all, the lowest priority is turned away first. Without it all
+    requests are of one class, of which none is.
+    """
 
     classes: tuple[TrafficClass, ...] = Field(min_length=1)
-    """`raytide simulate` and `compare` act on them, `apply` takes none in this version."""
+    """A key names its own (`raytide keys create --class`); a request without one counts as the lowest priority."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -1,4 +1,4 @@
-"""What a service may declare and `apply` does not run yet; the simulator runs all of it."""
+"""What a service may declare and `apply` cannot run; the simulator runs all of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def require_runnable(service: Service, mark: Callable[[KeyPath], Mark]) -> None:
     """Returns where `apply` can run the service; `mark` is where a key of it stands.
 
     Raises:
-        SpecError: an emulated engine of unknown speed, or traffic classes.
+        SpecError: an emulated engine of unknown speed.
     """
     findings = tuple(mark(path).finding(problem, path) for path, problem in _beyond(service))
     if findings:
@@ -33,9 +33,3 @@ def _beyond(service: Service) -> Iterator[tuple[KeyPath, str]]:
                 "nothing that an emulated engine could be as fast as: add "
                 "`performance: {iteration: …, kv_capacity_tokens: …}`",
             )
-    if service.spec.traffic is not None:
-        yield (
-            ("spec", "traffic"),
-            "traffic classes, and apply turns nobody away in this version: remove them, or let `raytide simulate` and "
-            "`compare` act on them",
-        )

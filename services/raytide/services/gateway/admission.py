@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from raytide.services.gateway.predict import Prediction
 from raytide.services.gateway.refusal import RATE_LIMIT, Refusal
+
+OVERLOADED: Final = "overloaded"
+SHED: Final = "class_shed"
+_RETRY_S: Final = 5.0
+"""The shares are decided anew every few seconds."""
+
+
+def class_of(said: str | None, priorities: Mapping[str, int]) -> str | None:
+    """The declared class that a request counts as: the lowest where its key names none; None where none is declared."""
+    if said in priorities:
+        return said
+    return min(priorities, key=lambda name: (priorities[name], name), default=None)
 
 
 def patience_s(max_wait_s: float, priority_class: str | None, priorities: Mapping[str, int]) -> float:
@@ -32,10 +45,15 @@ def turned_away(prediction: Prediction, patience: float, deadline_s: float | Non
     if prediction.first_token_s > patience:
         return _busy(
             f"the first token would come in {prediction.first_token_s:.1f} s, and at most {patience:.1f} s are allowed",
-            "overloaded",
+            OVERLOADED,
             prediction.first_token_s - patience,
         )
     return None
+
+
+def class_shed(name: str, share: float) -> Refusal:
+    """What those hear of a class that are not let in."""
+    return _busy(f"there is too little for all: {share:.0%} of the class {name!r} is let in at present", SHED, _RETRY_S)
 
 
 def _busy(message: str, code: str, retry_after_s: float) -> Refusal:

@@ -124,9 +124,9 @@ class RayCluster:
         """Tell the brain who waits."""
         await brain(application).wake.remote(num_waiting)
 
-    async def count(self, application: str, gateway: str, tally: Mapping[str, Any]) -> None:
+    async def count(self, application: str, gateway: str, counted: Mapping[str, Any]) -> None:
         """Tell the brain what was counted."""
-        await brain(application).count.remote(gateway, dict(tally))
+        await brain(application).count.remote(gateway, dict(counted))
 
     async def status(self, application: str) -> dict[str, Any]:
         """The brain's summary; raises `LookupError` where it does not answer."""

@@ -9,13 +9,13 @@ import asyncio
 import math
 import time
 import uuid
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import Message, Receive, Send
 
-from raytide.services.gateway.admission import patience_s, turned_away
+from raytide.services.gateway.admission import class_of, patience_s, turned_away
 from raytide.services.gateway.asked import Asked, asked_of, with_usage
 from raytide.services.gateway.billing import End
 from raytide.services.gateway.counts import Seen
@@ -79,21 +79,22 @@ class Exchange:
         try:
             async with Presence(self._receive, self._is_stalled) as presence, asyncio.timeout(deadline_s):
                 self._require_room(fleet, asked, fleet.access.max_wait_s, deadline_s)
-                priority = await self._desk.keeper.admit(self._id, fleet, asked, secret)
-                patience = patience_s(fleet.access.max_wait_s, priority, fleet.access.priorities)
-                await self._settled(fleet, asked, body, presence, patience, deadline_s)
+                said = await self._desk.keeper.admit(self._id, fleet, asked, secret)
+                await self._settled(fleet, asked, body, presence, said, deadline_s)
         except TimeoutError:
             if not self._has_begun:
                 raise Refused(_LATE) from None
             await self._end_with(_LATE)
 
     async def _settled(
-        self, fleet: Fleet, asked: Asked, body: bytes, presence: Presence, patience: float, deadline_s: float | None
+        self, fleet: Fleet, asked: Asked, body: bytes, presence: Presence, said: str | None, deadline_s: float | None
     ) -> None:
         """The part that the ledger pays for: however it ends, it is billed."""
         outcome = Outcome.FAILED
         try:
-            opened = await self._opened(fleet, asked, body, patience, deadline_s)
+            with self._entering(fleet, asked, said):
+                patience = patience_s(fleet.access.max_wait_s, said, fleet.access.priorities)
+                opened = await self._opened(fleet, asked, body, patience, deadline_s)
             outcome = await self._answered(fleet, opened, asked, presence)
         except (asyncio.CancelledError, ClientLeft):
             outcome = Outcome.CANCELLED
@@ -107,6 +108,10 @@ class Exchange:
             self._judge(outcome, num_tokens, is_whole=self._events is None)
             if usage is not None and outcome is Outcome.FINISHED and asked.num_sequences:
                 fleet.saw_answer(num_tokens)
+
+    def _entering(self, fleet: Fleet, asked: Asked, said: str | None) -> AbstractContextManager[None]:
+        name = class_of(said, fleet.access.priorities)
+        return nullcontext() if name is None else fleet.entering(asked, name, time.monotonic())
 
     async def _opened(
         self, fleet: Fleet, asked: Asked, body: bytes, patience: float, deadline_s: float | None

@@ -7,7 +7,9 @@ tells what others sent: its figure, less what this gateway had under way when th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +18,7 @@ from raytide.autoscaling.rollout.split import Split
 from raytide.services.gateway.access import Access, access_of
 from raytide.services.gateway.asked import Asked
 from raytide.services.gateway.choose import Candidate, seed_of
+from raytide.services.gateway.classes import Classes
 from raytide.services.gateway.counts import Counts
 from raytide.services.gateway.predict import Standing
 
@@ -25,6 +28,8 @@ _LONGEST_CONTEXT: Final = 2**20
 """Of any model: what a service that has never had a replica may cost at most must not be taken for less."""
 _SUSPECT_S: Final = 5.0
 """A brain hears from its replicas once a second, and forgets one that is silent."""
+_SHARES_S: Final = 30.0
+"""How long the brain's word holds that some of a class are turned away: a refusal needs a reason of today."""
 _WEIGHT: Final = 0.02
 """Of one answer in the mean: the last fifty count."""
 
@@ -109,6 +114,8 @@ class Fleet:
         """Where the service answers."""
         self.counts = Counts()
         """What clients have met here."""
+        self.classes = Classes()
+        """Who came."""
         self._split = Split()
         self._learnt_of: str | None = None
         self._suspects: dict[str, float] = {}
@@ -121,6 +128,7 @@ class Fleet:
     def see(self, routes: Routes) -> None:
         """Take over the latest table."""
         self.routes = routes
+        self._told_s = time.monotonic()
         self.access: Access = access_of(routes.access)
         before, self._replicas = self._replicas, {}
         for upstream in routes.upstreams:
@@ -143,6 +151,11 @@ class Fleet:
         """Whether the service's next request is this canary's: every hundredth is at a share of 1 %."""
         taken, self._split = self._split.after(1, self.routes.share)
         return bool(taken)
+
+    def entering(self, asked: Asked, name: str, now_s: float) -> AbstractContextManager[None]:
+        """Around a request of this traffic class until it is answered; raises `Refused` where it is not let in."""
+        served = self.routes.served if now_s - self._told_s <= _SHARES_S else {}
+        return self.classes.entering(name, served.get(name, 1.0), self.prompt_tokens(asked))
 
     def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
         """What an engine says of its models."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from raytide.autoscaling.codec import Undecodable, plain
+from raytide.autoscaling.live.counted import GatewayCount
 from raytide.autoscaling.live.routes import Routes
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.fleet import Fleet
@@ -37,8 +38,8 @@ class Cluster(Protocol):
     async def wake(self, application: str, num_waiting: int) -> None:
         """Tell the brain who waits."""
 
-    async def count(self, application: str, gateway: str, tally: Mapping[str, Any]) -> None:
-        """Tell the brain what this gateway has counted of its revision: the plain data of a `Tally`."""
+    async def count(self, application: str, gateway: str, counted: Mapping[str, Any]) -> None:
+        """Tell the brain what this gateway has counted of its revision: the plain data of a `GatewayCount`."""
 
 
 class Tables:
@@ -81,7 +82,8 @@ class Tables:
         num_waiting = 0 if fleet.routes.is_canary else self._held.num(fleet.routes.service)
         if num_waiting:
             await self._cluster.wake(application, num_waiting)
-        await self._cluster.count(application, self._name, plain(fleet.counts.tally(time.monotonic())))
+        counted = GatewayCount(tally=fleet.counts.tally(time.monotonic()), classes=fleet.classes.counts)
+        await self._cluster.count(application, self._name, plain(counted))
 
     async def _learn(self, fleet: Fleet) -> None:
         """What the engines call their models, where that is not known of this revision."""
