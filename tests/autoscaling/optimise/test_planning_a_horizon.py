@@ -110,9 +110,10 @@ def _cheapest_of_all_paths(options: tuple[Option, ...], need: Need, bounds: Boun
 def _exact_usd(options: tuple[Option, ...], need: Need, bounds: Bounds) -> float:
     """The objective of the best plan, by the integer program under the relaxation."""
     horizon = horizon_of(options, need, bounds, PRICES)
-    solution = whole(program_of(horizon), np.arange(horizon.num_columns) < horizon.missed(0), max_nodes=500)
+    program = program_of(horizon)
+    solution = whole(program, np.arange(program.costs.size) < horizon.num_moves, max_nodes=500)
     assert solution is not None
-    columns = np.rint(solution.x[: horizon.missed(0)]).astype(np.int64).reshape(len(options), 2, -1)
+    columns = np.rint(solution.x[: horizon.num_moves]).astype(np.int64).reshape(horizon.shape).cumsum(axis=-1)
     return float(Judge.of(horizon).verdicts(columns[None, :, 0], columns[None, :, 1]).objective_usd[0])
 
 

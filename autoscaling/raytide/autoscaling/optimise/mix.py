@@ -121,7 +121,9 @@ def _with_floors(problem: Problem, bounds: Bounds) -> Problem:
 
 def _cheapest_each(problem: Problem, most: Counts) -> list[float]:
     """The prices of single replicas, the lowest first."""
-    return sorted(np.repeat(problem.prices, most).tolist())
+    order = np.argsort(problem.prices, kind="stable")
+    prices: list[float] = np.repeat(problem.prices[order], most[order]).tolist()
+    return prices
 
 
 def _affordable(prices: list[float], problem: Problem) -> int:

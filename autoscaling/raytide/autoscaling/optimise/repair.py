@@ -33,9 +33,9 @@ def repaired(judge: Judge, x: Floats, end: Steps, bound_usd: float) -> Path:
 
 
 def _rounded(judge: Judge, x: Floats) -> Path:
-    """Four ways to round a relaxed path."""
+    """Four ways to round a relaxed path, of which `x` holds the starts and stops of each step."""
     num_options, num_steps = judge.ready.shape
-    split = x[: 2 * num_options * num_steps].reshape(-1, 2, num_steps)
+    split = x[: 2 * num_options * num_steps].reshape(-1, 2, num_steps).cumsum(axis=-1)
     started, stopped = split[:, 0], split[:, 1]
     starts = np.stack([np.ceil(started - 1e-6), np.rint(started), *[np.floor(started + 1e-6)] * 2])
     stops = np.stack([np.floor(stopped + 1e-6), np.rint(stopped), np.floor(stopped + 1e-6), np.ceil(stopped - 1e-6)])

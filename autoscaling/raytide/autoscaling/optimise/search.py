@@ -8,6 +8,7 @@ import numpy as np
 
 from raytide.autoscaling.optimise.covering import Counts, Covering, Effort, Found
 from raytide.autoscaling.optimise.dive import dive
+from raytide.autoscaling.optimise.filling import filled
 from raytide.autoscaling.optimise.program import Program, Rows, relaxed, whole
 from raytide.autoscaling.optimise.sweep import sweep
 from raytide.autoscaling.optimise.tree import Reduced, tree_of
@@ -25,12 +26,7 @@ class Covered:
 def cheapest(covering: Covering, effort: Effort) -> Covered | None:
     """The best counts, proved to within the gap of `effort` where its limits allow; None where none were found."""
     covering = replace(covering, most=_useful(covering))
-    program = Program(
-        costs=covering.costs,
-        rows=Rows.of_dense(covering.rows, covering.needs),
-        most=covering.most.astype(np.float64),
-    )
-    relaxation = relaxed(program)
+    relaxation = filled(covering) or relaxed(_program(covering))
     if relaxation is None:
         return None
     reduced = Reduced.of(covering, relaxation)
@@ -44,10 +40,15 @@ def cheapest(covering: Covering, effort: Effort) -> Covered | None:
     found = sweep(covering, tree_of(covering, reduced, found.cost), found, effort.gap, effort.max_states)
     if found.is_complete:
         return _covered(found, found.cost - effort.gap * abs(found.cost))
-    solution = whole(program, np.ones(covering.costs.size, dtype=np.bool_), effort.max_nodes, effort.gap)
+    solution = whole(_program(covering), np.ones(covering.costs.size, dtype=np.bool_), effort.max_nodes, effort.gap)
     if solution is None:
         return _covered(found, reduced.bound)
     return _covered(found.better(covering, np.rint(solution.x).astype(np.int64)), solution.bound)
+
+
+def _program(covering: Covering) -> Program:
+    rows = Rows.of_dense(covering.rows, covering.needs)
+    return Program(costs=covering.costs, rows=rows, most=covering.most.astype(np.float64))
 
 
 def _gap(cost: float, bound: float) -> float:
@@ -71,14 +72,13 @@ def _useful(covering: Covering) -> Counts:
 def _trimmed(covering: Covering, counts: Counts) -> Counts:
     """The counts less every replica that no row needs, dearest first; as they are where a row is not met."""
     counts = np.minimum(counts, covering.most)
-    spare = covering.rows @ counts - covering.needs
-    if (spare < 0).any():
+    spare = (covering.rows @ counts - covering.needs).tolist()
+    if min(spare) < 0:
         return counts
-    for column in np.argsort(-covering.costs, kind="stable"):
-        row = covering.rows[:, column]
-        if counts[column] > 0 and covering.costs[column] > 0:
-            helps = row > 0
-            gone = min(int(counts[column]), int((spare[helps] / row[helps]).min(initial=counts[column])))
-            counts[column] -= gone
-            spare -= gone * row
+    there, rows = np.flatnonzero((counts > 0) & (covering.costs > 0)), covering.rows.T.tolist()
+    for column in there[np.argsort(-covering.costs[there], kind="stable")].tolist():
+        row, count = rows[column], int(counts[column])
+        gone = min(count, *(int(left / each) for left, each in zip(spare, row, strict=True) if each > 0))
+        counts[column] -= gone
+        spare = [left - gone * each for left, each in zip(spare, row, strict=True)]
     return counts
