@@ -23,7 +23,7 @@ from raytide.autoscaling.explain.price import usd_per_hour
 from raytide.autoscaling.forecast.ensemble import outlook
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.policy.learn import learn
-from raytide.autoscaling.policy.size import standing_size
+from raytide.autoscaling.policy.size import standing_sizes
 from raytide.autoscaling.policy.supply import supplies_of
 from raytide.autoscaling.policy.worth import worth_having
 from raytide.autoscaling.terms import Terms, Variant
@@ -142,7 +142,7 @@ def _sized(moment: Moment) -> Callable[[float], int] | None:
     def wanted(factor: float) -> int:
         bears: Floats = places * (facts["bears_per_replica"] / factor)
         worth = worth_having(seen.share_above(bears), facts["requests_per_s"], facts["price_misses_per_s"])
-        return min(worth, standing_size(known, facts["bears_per_replica"] / factor, budget))
+        return min(worth, *standing_sizes(known, facts["bears_per_replica"] / factor, (budget,)))
 
     return wanted
 

@@ -31,7 +31,7 @@ class Decayed:
 
     def after(self, elapsed_s: float, values: Floats, weights: Floats) -> Decayed:
         """Older by `elapsed_s`, and with these values."""
-        cells = np.minimum(np.searchsorted(self.grid, values), len(self.grid) - 1)
+        cells = np.minimum(self.grid.searchsorted(values), len(self.grid) - 1)
         added = np.bincount(cells, weights=weights, minlength=len(self.grid))
         kept = 0.5 ** (elapsed_s / self.half_life_s)
         return Decayed(grid=self.grid, weights=self.weights * kept + added, half_life_s=self.half_life_s)
@@ -43,17 +43,18 @@ class Decayed:
 
     def quantiles(self, shares: Floats) -> Floats | None:
         """The same for several shares at once."""
-        reached = np.cumsum(self.weights)
+        reached = self.weights.cumsum()
         if reached[-1] <= 0:
             return None
-        cells = np.minimum(np.searchsorted(reached, shares * reached[-1]), len(self.grid) - 1)
+        cells = np.minimum(reached.searchsorted(shares * reached[-1]), len(self.grid) - 1)
         found: Floats = self.grid[cells]
         return found
 
     def share_above(self, values: Floats) -> Floats:
         """The share of the weight in the cell of each value and above it; zero where nothing was seen."""
-        below = np.concatenate([[0.0], np.cumsum(self.weights)])
+        below = np.zeros(len(self.grid) + 1)
+        self.weights.cumsum(out=below[1:])
         if below[-1] <= 0:
             return np.zeros(len(values))
-        shares: Floats = 1.0 - below[np.searchsorted(self.grid, values)] / below[-1]
+        shares: Floats = 1.0 - below[self.grid.searchsorted(values)] / below[-1]
         return shares

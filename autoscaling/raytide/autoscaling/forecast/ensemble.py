@@ -77,8 +77,7 @@ class Outlook:
 
     def share_above(self, needs: Floats) -> Floats:
         """The share of requests that will meet a need above each of these."""
-        shares: Floats = np.sum([w * e.share_above(needs - c) for w, c, e in self._known()], axis=0)
-        return shares
+        return sum((w * e.share_above(needs - c) for w, c, e in self._known()), np.zeros(len(needs)))
 
     def quantile(self, q: float) -> float:
         """The need that a share `q` of the requests stays below: the experts' quantiles, mixed."""
@@ -86,11 +85,10 @@ class Outlook:
 
     def quantiles(self, shares: Floats) -> Floats:
         """The same for several shares at once."""
-        nothing = np.zeros(len(shares))
-        named = [
-            w * (c + (nothing if (errors := e.quantiles(shares)) is None else errors)) for w, c, e in self._known()
-        ]
-        needs: Floats = np.sum(named, axis=0)
+        needs = np.zeros(len(shares))
+        for weight, centre, errors in self._known():
+            found = errors.quantiles(shares)
+            needs = needs + weight * (centre if found is None else centre + found)
         return needs
 
     def _known(self) -> list[tuple[float, float, Decayed]]:
@@ -116,19 +114,34 @@ def begin(largest_need: float, half_life_s: float) -> Forecast:
     )
 
 
-def update(forecast: Forecast, seconds: Seconds, *, now_s: float, lead_s: float, num_due: int) -> Forecast:
-    """After these seconds: the guess that is due is judged by them, and a new one is made."""
+def update(
+    forecast: Forecast,
+    seconds: Seconds,
+    *,
+    now_s: float,
+    lead_s: float,
+    num_due: int,
+    beside: Forecast | None = None,
+) -> Forecast:
+    """After these seconds: the guess that is due is judged by them, and a new one is made.
+
+    What does not depend on the lead is taken from a forecast `beside` that has these seconds already.
+    """
     due = forecast.guesses[-num_due] if len(forecast.guesses) >= num_due else None
     learnt = forecast if due is None or not due.known else _judge(forecast, due, seconds)
-    elapsed_s = float(len(seconds.work))
-    learnt = replace(
-        learnt,
-        levels=forecast.levels.after(seconds.work),
-        season=forecast.season.after(now_s, seconds.work),
-        standing=forecast.standing.after(elapsed_s, seconds.need, seconds.arrivals),
-    )
+    seen = _seen(learnt, seconds, now_s) if beside is None else beside
+    learnt = replace(learnt, levels=seen.levels, season=seen.season, standing=seen.standing)
     guess = _guess(learnt, float(seconds.need[-1]) if len(seconds.need) else 0.0, now_s, lead_s)
     return replace(learnt, guesses=(*forecast.guesses[-num_due + 1 :], guess) if num_due > 1 else (guess,))
+
+
+def _seen(forecast: Forecast, seconds: Seconds, now_s: float) -> Forecast:
+    return replace(
+        forecast,
+        levels=forecast.levels.after(seconds.work),
+        season=forecast.season.after(now_s, seconds.work),
+        standing=forecast.standing.after(float(len(seconds.work)), seconds.need, seconds.arrivals),
+    )
 
 
 def outlook(forecast: Forecast) -> Outlook | None:

@@ -23,7 +23,7 @@ from raytide.autoscaling.terms import Objective
 
 Floats = NDArray[np.float64]
 
-WINDOWS_S: Final = (1, 2, 4, 8, 16, 32)
+WINDOWS_S: Final = np.array([1, 2, 4, 8, 16, 32])
 _KEPT_S: Final = 64
 _MOST_RESIDENCE_S: Final = 256
 _TYPICAL_REQUESTS: Final = 6000.0
@@ -115,7 +115,7 @@ def _uncached(demand: Demand) -> float:
 
 def _residence_s(work: Work, objective: Objective) -> int:
     """How long an answer is written: at a TPOT of 60 % of the bound, as under the load that sizing aims at."""
-    return int(np.clip(round(work.output_tokens * 0.6 * objective.tpot_s), 1, _MOST_RESIDENCE_S))
+    return min(max(round(work.output_tokens * 0.6 * objective.tpot_s), 1), _MOST_RESIDENCE_S)
 
 
 def _slack_s(work: Work, objective: Objective) -> float:
@@ -124,8 +124,8 @@ def _slack_s(work: Work, objective: Objective) -> float:
 
 
 def _needs(series: Floats, num: int, slack_s: float) -> Floats:
-    total = np.concatenate([[0.0], np.cumsum(series)])
-    ends = np.arange(len(series) - num + 1, len(series) + 1)
-    sums = [(total[ends] - total[ends - window]) / (window + slack_s) for window in WINDOWS_S]
-    need: Floats = np.max(sums, axis=0)
+    total = np.zeros(len(series) + 1)
+    series.cumsum(out=total[1:])
+    ends, windows = np.arange(len(series) - num + 1, len(series) + 1), WINDOWS_S[:, None]
+    need: Floats = ((total[ends] - total[ends - windows]) / (windows + slack_s)).max(axis=0)
     return need

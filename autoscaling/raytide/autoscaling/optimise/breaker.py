@@ -90,3 +90,6 @@ class Breaker:
         state = TRANSITIONS[self.state, event]
         opened_at_s = now_s if state is State.OPEN else self.opened_at_s
         return Breaker(state=state, num_failures=failures, opened_at_s=opened_at_s)
+
+
+NEVER_FAILED: Final = Breaker()

@@ -81,6 +81,7 @@ def horizon_of(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: 
     return Horizon(
         timelines=lines,
         need=need,
+        step_hours=np.array(need.steps_s) / 3600,
         bounds=bounds,
         usd_per_change=prices.usd_per_change,
         usd_per_missed_work_hour=_missed_usd(options, prices) if missed is None else missed,

@@ -70,22 +70,17 @@ class Solution:
 def relaxed(program: Program) -> Solution | None:
     """The optimum where fractions are allowed; None where nothing is feasible."""
     solver = _kept()
-    solver.passModel(_model(program))  # forgets the basis of the program before: same input, same answer
+    _pass(solver, program)  # forgets the basis of the program before: same input, same answer
     return _solution(solver, program)
 
 
 def whole(program: Program, integers: NDArray[np.bool_], max_nodes: int, gap: float = 0.0) -> Solution | None:
     """The best point found with these columns integral, within `gap` or `max_nodes`; None where none was found."""
-    import highspy
-
     solver = _new()
-    solver.passModel(_model(program))
+    _pass(solver, program, integers)
     solver.setOptionValue("mip_max_nodes", max_nodes)
     solver.setOptionValue("mip_rel_gap", gap)
     solver.setOptionValue("mip_abs_gap", 1e-9)
-    kinds = np.where(integers, int(highspy.HighsVarType.kInteger), int(highspy.HighsVarType.kContinuous))
-    columns = np.arange(integers.size, dtype=np.int32)
-    solver.changeColsIntegrality(integers.size, columns, kinds.astype(np.uint8))
     return _solution(solver, program)
 
 
@@ -108,17 +103,29 @@ def _new() -> Any:
     return solver
 
 
-def _model(program: Program) -> Any:
+def _pass(solver: Any, program: Program, integers: NDArray[np.bool_] | None = None) -> None:
+    """By arrays: setting the fields of a model one by one takes as long as solving it."""
     import highspy
 
-    model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = program.costs.size, program.rows.least.size
-    model.col_cost_, model.col_lower_, model.col_upper_ = program.costs, np.zeros(program.costs.size), program.most
-    model.row_lower_, model.row_upper_ = program.rows.least, program.rows.most
-    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    model.a_matrix_.start_, model.a_matrix_.index_ = program.rows.starts, program.rows.columns
-    model.a_matrix_.value_ = program.rows.values
-    return model
+    rows, num = program.rows, program.costs.size
+    kinds = np.zeros(num, dtype=np.int32) if integers is None else integers.astype(np.int32)
+    solver.passModel(
+        num,
+        rows.least.size,
+        rows.values.size,
+        int(highspy.MatrixFormat.kRowwise),
+        int(highspy.ObjSense.kMinimize),
+        0.0,
+        program.costs,
+        np.zeros(num),
+        program.most,
+        rows.least,
+        rows.most,
+        rows.starts,
+        rows.columns,
+        rows.values,
+        kinds,
+    )
 
 
 def _solution(solver: Any, program: Program) -> Solution | None:

@@ -26,6 +26,8 @@ class Horizon:
 
     timelines: tuple[Timeline, ...]
     need: Need
+    step_hours: Floats
+    """Length of each step."""
     bounds: Bounds
     usd_per_change: float
     usd_per_missed_work_hour: float
@@ -34,12 +36,6 @@ class Horizon:
     def num_steps(self) -> int:
         """Length in steps."""
         return len(self.need.work)
-
-    @property
-    def step_hours(self) -> Floats:
-        """Length of each step."""
-        hours: Floats = np.array(self.need.steps_s) / 3600
-        return hours
 
     @property
     def shape(self) -> tuple[int, int, int]:

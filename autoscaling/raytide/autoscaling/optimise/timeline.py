@@ -7,6 +7,8 @@ minimum billing is over: it is paid anyway.
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raytide.autoscaling.optimise.option import Need, Option
-from raytide.autoscaling.optimise.program import Floats
 
 Steps = NDArray[np.int64]
 
@@ -52,25 +53,26 @@ class Timeline:
 
 def timeline(option: Option, need: Need, max_replicas: int) -> Timeline:
     """The option over the steps of the need; `max_replicas` bounds its starts where it has no quota."""
-    begins_s = np.cumsum((0.0, *need.steps_s[:-1]))
+    begins_s = tuple(itertools.accumulate(need.steps_s[:-1], initial=0.0))
     ready_s = sorted([0.0] * option.num_ready + list(option.starting_ready_in_s), reverse=True)
     # Billing left is named without its replica: the newest have the most of it.
     held_s = [*sorted(option.min_billing_left_s, reverse=True), *[0.0] * len(ready_s)]
     free_s = [max(ready, hold) for ready, hold in zip(ready_s, held_s, strict=False)]
+    least_s = max(option.cold_start_s, option.min_billing_s)
     return Timeline(
         option=option,
-        ready=_by_step(np.array(ready_s), begins_s),
-        may_stop=_by_step(np.array(free_s), begins_s),
-        serves=_by_step(begins_s + option.cold_start_s, begins_s),
-        frees=_by_step(begins_s + max(option.cold_start_s, option.min_billing_s), begins_s),
+        ready=_by_step(ready_s, begins_s),
+        may_stop=_by_step(free_s, begins_s),
+        serves=_by_step([begin_s + option.cold_start_s for begin_s in begins_s], begins_s),
+        frees=_by_step([begin_s + least_s for begin_s in begins_s], begins_s),
         max_starts=_max_starts(option, max_replicas),
     )
 
 
-def _by_step(events_s: Floats, begins_s: Floats) -> Steps:
+def _by_step(events_s: list[float], begins_s: tuple[float, ...]) -> Steps:
     """How many of these moments have come by the beginning of each step."""
-    come: Steps = np.searchsorted(np.sort(events_s), begins_s + _ROUNDING_S, side="right").astype(np.int64)
-    return come
+    ordered = sorted(events_s)
+    return np.array([bisect_right(ordered, begin_s + _ROUNDING_S) for begin_s in begins_s], dtype=np.int64)
 
 
 def _max_starts(option: Option, max_replicas: int) -> int:

@@ -97,7 +97,8 @@ class Calibration:
 
     def deviation_s(self, terms: NDArray[np.float64]) -> float:
         """Standard deviation of the predicted iteration time of a batch with these terms."""
-        return math.sqrt(float(terms @ self.covariance @ terms))
+        scaled = terms * self.unit
+        return math.sqrt(float(scaled @ np.linalg.solve(self.information, scaled)))
 
     def pessimistic(self, terms: NDArray[np.float64], deviations: float) -> Iteration:
         """The most likely of the iterations that are slower by this many standard deviations at a batch.
@@ -145,6 +146,16 @@ def update(calibration: Calibration, sample: Sample) -> Calibration:
 
 
 def _most_likely(information: NDArray[np.float64], weighted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean, with zeros where it would be negative if that is the optimum, as it mostly is; else by its search."""
+    mean = np.linalg.solve(information, weighted).astype(np.float64)
+    if mean.min() >= 0:
+        return mean
+    kept = mean > 0
+    mean = np.zeros(kept.size)
+    mean[kept] = np.linalg.solve(information[kept][:, kept], weighted[kept])
+    falls = weighted - information @ mean  # nothing is won by a coefficient above zero
+    if mean.min() >= 0 and falls[~kept].max() <= 0:
+        return mean
     root = np.linalg.cholesky(information).astype(np.float64)
     return nonnegative(root.T, np.linalg.solve(root, weighted).astype(np.float64))
 

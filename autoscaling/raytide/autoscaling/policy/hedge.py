@@ -23,6 +23,8 @@ def assured(counts: Counts, options: tuple[Option, ...]) -> float:
 def hedged(counts: Counts, options: tuple[Option, ...], work: float, max_replicas: int) -> Counts:
     """The counts, with the cheapest on-demand replicas beside them that make the work assured; else with more spot."""
     beside, covered = dict(counts), assured(counts, options)
+    if covered >= work * (1 - 1e-9):
+        return beside
     for option in sorted(options, key=lambda option: (option.spot, _usd_per_work(option), option.variant)):
         room = min(option.most(max_replicas) - beside[option.variant], max_replicas - sum(beside.values()))
         while room > 0 and covered < work * (1 - 1e-9):
@@ -51,7 +53,7 @@ def usd_per_hour(counts: Counts, options: tuple[Option, ...]) -> float:
 
 
 def _surviving(option: Option, num: int) -> int:
-    return counted_on(num, survival(option, option.cold_start_s), RISK) if option.spot else num
+    return counted_on(num, survival(option, option.cold_start_s), RISK) if option.spot and num else num
 
 
 def _usd_per_work(option: Option) -> float:

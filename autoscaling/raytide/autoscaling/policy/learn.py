@@ -60,10 +60,11 @@ def learn(
     missed = demand.finished.num - demand.finished.attained
     let_in = share_let_in(work, demand, supplies[0].engine)
     idle_since_s, idle_gaps_s = _idleness(known, demand, supplies, now_s)
+    forecast = ensemble.update(known.forecast, seconds, now_s=now_s, lead_s=lead_s, num_due=num_due)
     return replace(
         known,
         work=work,
-        forecast=ensemble.update(known.forecast, seconds, now_s=now_s, lead_s=lead_s, num_due=num_due),
+        forecast=forecast,
         stretch=known.stretch.after(elapsed_s, let_in * seconds.need / ready, let_in * seconds.arrivals, missed),
         requests_per_s=_rate(known.requests_per_s, demand),
         needs=(*known.needs, float(seconds.need.max(initial=0.0)))[-_KEPT_NEEDS:],
@@ -75,7 +76,7 @@ def learn(
         calibrations=calibrations_after(known, supplies),
         preempted_per_hour=preemptions_after(known, supplies, demand.span_s),
         class_work=class_work_after(known.class_work, work, demand, supplies[0].engine),
-        soon=_soon_after(known, seconds, supplies, terms, settings, now_s, interval_s),
+        soon=_soon_after(known, forecast, seconds, supplies, terms, settings, now_s, interval_s),
         billed_until_s=billed_after(known, supplies, now_s),
         num_missing=0,
     )
@@ -83,6 +84,7 @@ def learn(
 
 def _soon_after(
     known: Knowledge,
+    later: Forecast,
     seconds: Seconds,
     supplies: tuple[Supply, ...],
     terms: Terms,
@@ -95,7 +97,8 @@ def _soon_after(
         return None
     lead_s = min(supply.cold_start_s for supply in supplies) + settings.margin_s
     before = known.soon or begin(terms, settings).forecast
-    return ensemble.update(before, seconds, now_s=now_s, lead_s=lead_s, num_due=max(1, round(lead_s / interval_s)))
+    num_due = max(1, round(lead_s / interval_s))
+    return ensemble.update(before, seconds, now_s=now_s, lead_s=lead_s, num_due=num_due, beside=later)
 
 
 def _rate(before: float, demand: Demand) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Final
 
 from raytide.autoscaling.missing import Missing
-from raytide.autoscaling.optimise.breaker import Breaker
+from raytide.autoscaling.optimise.breaker import NEVER_FAILED, Breaker
 from raytide.autoscaling.performance import calibrate
 from raytide.autoscaling.performance.calibrate import Calibration
 from raytide.autoscaling.policy.knowledge import Knowledge
@@ -34,7 +35,7 @@ def breakers_after(known: Knowledge, supplies: tuple[Supply, ...], now_s: float)
     breakers = dict(known.breakers)
     for supply in supplies:
         name, view = supply.variant.name, supply.view
-        breakers[name] = breakers.get(name, Breaker()).seen(
+        breakers[name] = breakers.get(name, NEVER_FAILED).seen(
             num_started=len(view.became_ready_after_s), num_failed=view.num_failed_starts, now_s=now_s
         )
     return breakers
@@ -43,9 +44,9 @@ def breakers_after(known: Knowledge, supplies: tuple[Supply, ...], now_s: float)
 def calibrations_after(known: Knowledge, supplies: tuple[Supply, ...]) -> Mapping[str, Calibration]:
     """The engines' iterations with one sample more of each variant that ran; the least known first where many did."""
     calibrations = dict(known.calibrations)
-    ran = [(supply, sample) for supply in supplies if not isinstance(sample := _sample(supply), Missing)]
-    ran.sort(key=lambda pair: calibrations[name].num_samples if (name := pair[0].variant.name) in calibrations else 0)
-    for supply, sample in ran[:_MOST_CALIBRATED]:
+    ranked = sorted(supplies, key=lambda supply: _num_samples(supply, known))
+    ran = ((supply, sample) for supply in ranked if not isinstance(sample := _sample(supply), Missing))
+    for supply, sample in itertools.islice(ran, _MOST_CALIBRATED):
         before = calibrations.get(supply.variant.name) or calibrate.begin(supply.engine.iteration)
         calibrations[supply.variant.name] = calibrate.update(before, sample)
     return calibrations
@@ -74,6 +75,11 @@ def billed_after(known: Knowledge, supplies: tuple[Supply, ...], now_s: float) -
         if supply.variant.min_billing_s > 0
     }
     return {name: until_s for name, until_s in billed.items() if until_s}
+
+
+def _num_samples(supply: Supply, known: Knowledge) -> int:
+    calibration = known.calibrations.get(supply.variant.name)
+    return 0 if calibration is None else calibration.num_samples
 
 
 def _sample(supply: Supply) -> calibrate.Sample | Missing:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raytide.autoscaling.decision import Reason, Rule
-from raytide.autoscaling.forecast.ensemble import Outlook, outlook
+from raytide.autoscaling.forecast.ensemble import outlook
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.settings import Settings
@@ -33,14 +33,14 @@ and below it also answers the twofold steps of a staircase, which the forecast h
 """
 _JUMP_LASTS: Final = 6
 """Observations that may belong to the jump itself."""
-_FARTHEST_Q: Final = 0.999
+_FAN: Final = np.array([0.5, 0.9, 0.99, 0.999])
+"""Shares at which the need is looked at: three are told, and the last is as far as the need may go."""
 _FARTHEST: Final = 4
 """As a multiple of the most replicas: as far as errors of the forecast are kept."""
 _STANDING_DOUBT: Final = 3.0
 """What runs is bounded by a fleet for a third of the misses: the bound itself wavers from minute to
 minute, and a fleet must not with it. On six hours of ServeGen it turns round once within ten minutes, not four times.
 """
-_FAN: Final = np.array([0.5, 0.9, 0.99])
 _MOST_WAIT_S: Final = 0.5
 """Seconds that each ready replica would need for what waits, above which the queue itself is sized for."""
 
@@ -77,26 +77,26 @@ def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settin
         return Size(
             wanted=first, kept=first, reasons=(Reason(rule=Rule.DEMAND, says=says, facts={"need": first}),)
         ), known
-    missing = seen.share_above(unit * np.arange(_most_looked_at(seen, unit, terms) + 1, dtype=np.float64))
+    fan: list[float] = (seen.quantiles(_FAN) / unit).tolist()
+    missing = seen.share_above(unit * np.arange(_most_looked_at(fan[-1], terms) + 1, dtype=np.float64))
     rate = _rate_ahead(known)
     worth = known.worth.after(_interval_s(known), missing, rate)
     budget = 1.0 - terms.objective.attainment
     price = worth.price(settings.budget_share * budget)
     standing = settings.standing_share * settings.budget_share * budget
-    most, most_kept = (standing_size(known, unit, share) for share in (standing, standing / _STANDING_DOUBT))
+    most, most_kept = standing_sizes(known, unit, (standing, standing / _STANDING_DOUBT))
     wanted = min(worth_having(missing, rate, price), most) + settings.headroom_replicas
     kept = min(worth_having(missing, rate, price / settings.return_doubt), most_kept) + settings.headroom_replicas
-    reason = _explained(seen, missing, rate, price, unit, wanted, most, terms)
+    reason = _explained(fan, missing, rate, price, unit, wanted, most, terms)
     return Size(wanted=wanted, kept=max(wanted, kept), reasons=(reason,)), replace(known, worth=worth)
 
 
-def _most_looked_at(seen: Outlook, unit: float, terms: Terms) -> int:
+def _most_looked_at(farthest: float, terms: Terms) -> int:
     """Past what is allowed, as far as the need may go: a replica is worth as much where it is not enough by itself.
 
     Bounded to the bounds, the misses of a load beyond them would be the same with one replica as with all.
     """
-    farthest = min(seen.quantile(_FARTHEST_Q) / unit, float(_FARTHEST * terms.max_replicas))
-    return max(terms.max_replicas, math.ceil(farthest))
+    return max(terms.max_replicas, math.ceil(min(farthest, float(_FARTHEST * terms.max_replicas))))
 
 
 def _rate_ahead(known: Knowledge) -> float:
@@ -109,14 +109,15 @@ def _interval_s(known: Knowledge) -> float:
     return float(known.last_span_s)
 
 
-def standing_size(known: Knowledge, unit: float, budget: float) -> int:
-    """The fleet of replicas that bear `unit` that would keep the objective if it never changed.
+def standing_sizes(known: Knowledge, unit: float, budgets: tuple[float, ...]) -> tuple[int, ...]:
+    """The fleets of replicas that bear `unit` that would keep the objective if they never changed, one for each budget.
 
     More is never worth it, unless the load is new.
     """
-    need = known.forecast.standing.quantile(1.0 - budget) or 0.0
     recent = _quantile(known.needs, _RECENT_Q) if known.needs else 0.0
-    return max(1, math.ceil(max(need, recent) / unit - 1e-9))
+    needs = known.forecast.standing.quantiles(1.0 - np.array(budgets))
+    standing = [0.0] * len(budgets) if needs is None else needs.tolist()
+    return tuple(max(1, math.ceil(max(need, recent) / unit - 1e-9)) for need in standing)
 
 
 def _quantile(values: tuple[float, ...], q: float) -> float:
@@ -163,8 +164,7 @@ def _with_backlog(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], u
     waiting = ready = 0.0
     for supply in supplies:
         if not isinstance(supply.view.gauges, Missing):
-            tokens = float(supply.view.gauges.waiting_prompt_tokens.sum())
-            waiting += supply.engine.iteration.per_prefill_token_s * tokens / unit
+            waiting += supply.waiting_work_s / unit
             ready += supply.view.num_ready
     if waiting <= _MOST_WAIT_S * max(ready, 1.0):
         return sized
@@ -190,24 +190,17 @@ def _with_in_flight(sized: Size, supplies: tuple[Supply, ...]) -> Size:
 
 
 def _filled(supplies: tuple[Supply, ...]) -> float:
-    """Replicas whose batches or KV caches what runs fills, whatever the model says of its work."""
-    held = 0.0
-    for supply in supplies:
-        gauges = supply.view.gauges
-        if not isinstance(gauges, Missing):
-            by_batch = int(gauges.running.sum()) / supply.engine.max_num_seqs
-            by_kv = int(gauges.kv_tokens.sum()) / supply.engine.kv_capacity_tokens
-            held += max(by_batch, by_kv) * supply.bears / supplies[0].bears
-    return held
+    """Replicas of the first variant that what runs fills."""
+    return sum(supply.fills * supply.bears / supplies[0].bears for supply in supplies)
 
 
 def _explained(
-    seen: Outlook, missing: Floats, rate: float, price: float, unit: float, wanted: int, most: int, terms: Terms
+    fan: list[float], missing: Floats, rate: float, price: float, unit: float, wanted: int, most: int, terms: Terms
 ) -> Reason:
     """The forecast fan, the alternatives on either side, and the price that decided."""
     at = min(wanted, len(missing) - 1)
     fewer, more = float(missing[max(at - 1, 0)]), float(missing[min(at + 1, len(missing) - 1)])
-    q50, q90, q99 = (seen.quantiles(_FAN) / unit).tolist()
+    q50, q90, q99, _ = fan
     facts = {
         "requests_per_s": rate,
         "need_q50": q50,

@@ -12,7 +12,7 @@ from typing import Final
 from raytide.autoscaling.decision import Reason, Rule
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import VariantView
-from raytide.autoscaling.optimise.breaker import Breaker
+from raytide.autoscaling.optimise.breaker import NEVER_FAILED
 from raytide.autoscaling.optimise.mix import Mix, cheapest_mix
 from raytide.autoscaling.optimise.option import Bounds, Option
 from raytide.autoscaling.policy.ahead import Ahead
@@ -82,14 +82,14 @@ def _option(supply: Supply, known: Knowledge, now_s: float, *, priced: bool) -> 
     """The variant as the optimiser sees it; where any price is missing, GPUs are compared instead of dollars."""
     variant, view = supply.variant, supply.view
     price = variant.usd_per_hour
-    max_new = known.breakers.get(variant.name, Breaker()).at(now_s).max_new(view.num_starting)
+    max_new = known.breakers.get(variant.name, NEVER_FAILED).at(now_s).max_new(view.num_starting)
     return Option(
         variant=variant.name,
         capacity=supply.bears,
         usd_per_hour=price if priced and not isinstance(price, Missing) else float(variant.num_gpus),
         num_ready=view.num_ready,
         # What is late is expected to be as late again.
-        starting_ready_in_s=tuple(abs(supply.cold_start_s - since_s) for since_s in view.starting_for_s),
+        starting_ready_in_s=tuple([abs(supply.cold_start_s - since_s) for since_s in view.starting_for_s]),
         num_draining=view.num_draining,
         cold_start_s=supply.cold_start_s,
         max_replicas=variant.max_replicas,
@@ -106,6 +106,8 @@ def _option(supply: Supply, known: Knowledge, now_s: float, *, priced: bool) -> 
 def _billed_s(supply: Supply, known: Knowledge, now_s: float) -> tuple[float, ...]:
     """How much longer replicas are paid for in any case: those that start, and those that were seen to."""
     least_s = supply.variant.min_billing_s
+    if least_s <= 0:
+        return ()
     started = (until_s - now_s for until_s in known.billed_until_s.get(supply.variant.name, ()))
     return (*started, *(left for since_s in supply.view.starting_for_s if (left := least_s - since_s) > 0))
 

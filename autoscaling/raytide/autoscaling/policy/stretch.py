@@ -43,7 +43,7 @@ class Stretch:
         doubt = DOUBT + self.budget * self.loads.total
         believed = self.loads.after(0.0, np.array([1.0]), np.array([doubt]))
         share = min((self.missed + doubt / 2) / believed.total, 0.9)
-        return float(np.clip(believed.quantile(1.0 - share) or 1.0, LEAST, MOST))
+        return min(max(believed.quantile(1.0 - share) or 1.0, LEAST), MOST)
 
     def after(self, elapsed_s: float, loads: Floats, arrivals: Floats, missed: int) -> Stretch:
         """With the loads of these seconds, and the misses that were counted in them."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from raytide.autoscaling.forecast.work import request_work_s
 from raytide.autoscaling.missing import Missing
-from raytide.autoscaling.observation import Observation, VariantView
+from raytide.autoscaling.observation import Gauges, Observation, VariantView
+from raytide.autoscaling.performance.calibrate import Calibration
 from raytide.autoscaling.performance.engine import Engine
 from raytide.autoscaling.policy.bearing import bearable_work
 from raytide.autoscaling.policy.knowledge import Knowledge
@@ -28,20 +30,24 @@ class Supply:
     """Work per second of one replica, in the units of the first variant."""
     cold_start_s: float
     """As measured, else as declared."""
+    fills: float = 0.0
+    """Replicas of it that what runs fills, by its batch or its KV cache, whatever the model says of its work."""
+    waiting_work_s: float = 0.0
+    """Of the prompts that wait, or are not prefilled yet."""
 
 
 def supplies_of(observation: Observation, terms: Terms, known: Knowledge) -> tuple[Supply, ...] | Missing:
     """Every variant with an engine that is known, in the order of the observation; missing where none is."""
     found: list[Supply] = []
-    why = "the service runs no variant"
+    why, variants = "the service runs no variant", {variant.name: variant for variant in terms.variants}
     for view in observation.variants:
-        variant = terms.variant(view.name)
+        variant = variants[view.name]
         engine = engine_of(variant, view, known)
         if isinstance(engine, Missing):
             why = f"nothing is known of the engine of {view.name}: {engine.reason}"
             continue
         first = found[0].engine if found else engine
-        found.append(_supply(variant, view, engine, first, terms, known))
+        found.append(_supply(variant, view, engine, request_work_s(known.work, first), terms, known))
     return tuple(found) if found else Missing(reason=why)
 
 
@@ -51,17 +57,33 @@ def engine_of(variant: Variant, view: VariantView, known: Knowledge) -> Engine |
     calibration = known.calibrations.get(variant.name)
     if isinstance(base, Missing) or calibration is None or calibration.num_samples < _LEAST_SAMPLES:
         return base
+    return _calibrated(base, calibration)
+
+
+@lru_cache(maxsize=512)
+def _calibrated(base: Engine, calibration: Calibration) -> Engine:
+    """Remembered, because few calibrations move between two decisions."""
     return replace(base, iteration=calibration.iteration)
 
 
 def _supply(
-    variant: Variant, view: VariantView, engine: Engine, first: Engine, terms: Terms, known: Knowledge
+    variant: Variant, view: VariantView, engine: Engine, first_work_s: float, terms: Terms, known: Knowledge
 ) -> Supply:
-    own = bearable_work(engine, known.work, terms.objective)
+    fills, waiting_work_s = (0.0, 0.0) if isinstance(view.gauges, Missing) else _in_flight(view.gauges, engine)
     return Supply(
         variant=variant,
         view=view,
         engine=engine,
-        bears=own * request_work_s(known.work, first) / request_work_s(known.work, engine),
+        bears=bearable_work(engine, known.work, terms.objective) * first_work_s / request_work_s(known.work, engine),
         cold_start_s=known.cold_starts_s.get(variant.name, variant.cold_start_s),
+        fills=fills,
+        waiting_work_s=waiting_work_s,
     )
+
+
+def _in_flight(gauges: Gauges, engine: Engine) -> tuple[float, float]:
+    """What runs in replicas, and what waits in seconds of work; of a few numbers Python's sum is the fast one."""
+    running, kv_tokens = sum(gauges.running.tolist()), sum(gauges.kv_tokens.tolist())
+    waiting_tokens = float(sum(gauges.waiting_prompt_tokens.tolist()))
+    filled = max(running / engine.max_num_seqs, kv_tokens / engine.kv_capacity_tokens)
+    return filled, engine.iteration.per_prefill_token_s * waiting_tokens

@@ -35,8 +35,8 @@ class Worth:
 
     def price(self, budget: float) -> float:
         """The value of the last replica to buy so that a share `budget` of the requests is left to miss."""
-        left = np.cumsum(self.avoided.weights)
-        cell = int(np.searchsorted(left, budget * self.arrived))
+        left = self.avoided.weights.cumsum()
+        cell = int(left.searchsorted(budget * self.arrived))
         # The lower edge: the replicas of this cell are bought too, for without them more than the budget is left.
         return float(self.avoided.grid[max(0, min(cell, len(left)) - 1)])
 
@@ -59,18 +59,17 @@ def nothing_learnt(half_life_s: float) -> Worth:
 
 def _envelope(missing: Floats) -> Floats:
     """The largest convex sequence that is nowhere above this one."""
-    heights, corners = missing.tolist(), [0]
-    for at in range(1, len(heights)):
-        while len(corners) > 1 and _is_above(heights, corners[-2], corners[-1], at):
+    num_above = int(missing.argmin())  # from there on it is flat, since more replicas never miss more
+    heights, corners = missing[: num_above + 1].tolist(), [0]
+    for at, height in enumerate(heights[1:], start=1):
+        # The last corner goes where it lies on or above the line between the corner before it and this point.
+        while len(corners) > 1 and (heights[corners[-1]] - heights[corners[-2]]) * (at - corners[-1]) >= (
+            height - heights[corners[-1]]
+        ) * (corners[-1] - corners[-2]):
             corners.pop()
         corners.append(at)
-    envelope: Floats = np.interp(np.arange(len(heights)), corners, missing[corners])
+    envelope: Floats = np.interp(np.arange(len(missing)), corners, missing[corners])
     return envelope
-
-
-def _is_above(heights: list[float], before: int, at: int, after: int) -> bool:
-    """Whether the middle point lies on or above the line between the other two."""
-    return (heights[at] - heights[before]) * (after - at) >= (heights[after] - heights[at]) * (at - before)
 
 
 def worth_having(missing: Floats, requests_per_s: float, price: float) -> int:
