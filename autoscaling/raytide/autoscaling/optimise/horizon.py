@@ -78,14 +78,8 @@ def horizon_of(options: tuple[Option, ...], need: Need, bounds: Bounds, prices: 
     ordered = sorted(options, key=lambda option: option.variant)
     lines = tuple(timeline(option, need, bounds.max_replicas) for option in ordered)
     missed = prices.usd_per_missed_work_hour
-    return Horizon(
-        timelines=lines,
-        need=need,
-        step_hours=np.array(need.steps_s) / 3600,
-        bounds=bounds,
-        usd_per_change=prices.usd_per_change,
-        usd_per_missed_work_hour=_missed_usd(options, prices) if missed is None else missed,
-    )
+    missed_usd = _missed_usd(options, prices) if missed is None else missed
+    return Horizon.of(lines, need, bounds, prices.usd_per_change, missed_usd)
 
 
 def _missed_usd(options: tuple[Option, ...], prices: Prices) -> float:
@@ -95,9 +89,9 @@ def _missed_usd(options: tuple[Option, ...], prices: Prices) -> float:
 
 def _anyway_usd(horizon: Horizon) -> float:
     """Of what runs, to the end of the horizon, and of what drains, through the first step."""
-    hours, options = horizon.step_hours, [line.option for line in horizon.timelines]
-    running = sum(option.usd_per_hour * option.num_now for option in options) * float(hours.sum())
-    return running + sum(option.usd_per_hour * option.num_draining for option in options) * float(hours[0])
+    hours = horizon.step_hours
+    running = float(horizon.prices @ horizon.now[:, 0]) * float(hours.sum())
+    return running + horizon.draining_usd_per_hour * float(hours[0])
 
 
 def _plan(judge: Judge, started: Steps, stopped: Steps, bound_usd: float) -> Plan:
@@ -105,11 +99,10 @@ def _plan(judge: Judge, started: Steps, stopped: Steps, bound_usd: float) -> Pla
     verdict, horizon = judge.verdicts(np.stack([started, idle]), np.stack([stopped, idle])), judge.horizon
     (_, objective), (broken, unchanged) = verdict.rank(0), verdict.rank(1)
     names = [line.option.variant for line in horizon.timelines]
-    now = [line.option.num_now for line in horizon.timelines]
-    targets = [n + int(on[0]) - int(off[0]) for n, on, off in zip(now, started, stopped, strict=True)]
+    targets = (horizon.now[:, 0] + started[:, 0] - stopped[:, 0]).tolist()
     return Plan(
         targets=dict(zip(names, targets, strict=True)),
-        path={name: tuple(map(int, ready)) for name, ready in zip(names, verdict.ready[0], strict=True)},
+        path={name: tuple(ready) for name, ready in zip(names, verdict.ready[0].tolist(), strict=True)},
         usd=float(verdict.usd[0]),
         missed_work_hours=float(verdict.missed_work_hours[0]),
         saves_usd=np.inf if broken else unchanged - objective,

@@ -34,7 +34,7 @@ def repaired(judge: Judge, x: Floats, end: Steps, bound_usd: float) -> Path:
 
 def _rounded(judge: Judge, x: Floats) -> Path:
     """Four ways to round a relaxed path, of which `x` holds the starts and stops of each step."""
-    num_options, num_steps = judge.ready.shape
+    num_options, num_steps = judge.horizon.ready.shape
     split = x[: 2 * num_options * num_steps].reshape(-1, 2, num_steps).cumsum(axis=-1)
     started, stopped = split[:, 0], split[:, 1]
     starts = np.stack([np.ceil(started - 1e-6), np.rint(started), *[np.floor(started + 1e-6)] * 2])
@@ -44,9 +44,9 @@ def _rounded(judge: Judge, x: Floats) -> Path:
 
 def _shortest(judge: Judge, end: Steps) -> Path:
     """What the end lacks starts now; what it has no use for stops once all of that serves."""
-    more, steps = end[:, None] - judge.now, np.arange(judge.ready.shape[1])
+    more, steps = end[:, None] - judge.horizon.now, np.arange(judge.horizon.ready.shape[1])
     started = np.minimum(np.maximum(more, 0), judge.max_starts) * np.ones_like(steps)
-    serves_from = np.where(started > 0, (judge.serves > 0).argmax(axis=1)[:, None], 0).max()
+    serves_from = np.where(started > 0, (judge.horizon.serves > 0).argmax(axis=1)[:, None], 0).max()
     return started, np.maximum(-more, 0) * (steps >= serves_from)
 
 
@@ -75,9 +75,9 @@ def _moved(judge: Judge, started: Steps, stopped: Steps) -> Path:
     stop less or more; a start and a stop less; and a start now with a stop at any step, which bridges or replaces.
     """
     num, end = started.shape
-    begun, ended = (np.argwhere(np.diff(each, axis=1, prepend=0) > 0) for each in (started, stopped))
+    begun, ended = _risen(started), _risen(stopped)
     room = np.flatnonzero(started[:, -1] < judge.max_starts[:, 0])
-    begins = np.unique(np.append(begun[:, 1], 0))
+    begins = sorted({0, *begun[:, 1].tolist()})
     fewer, unstopped = _change(begun, -1, end, started), _change(ended, -1, end, stopped)
     stops = _change(_pairs(np.arange(num), np.arange(end)), 1, end, stopped)
     others = _change(_pairs(room, np.arange(end)), 1, end, started).reshape(len(room), end, num, end)
@@ -96,6 +96,13 @@ def _moved(judge: Judge, started: Steps, stopped: Steps) -> Path:
     ]
     filled = [(_or_still(a, b), _or_still(b, a)) for a, b in moves]
     return started + np.concatenate([a for a, _ in filled]), stopped + np.concatenate([b for _, b in filled])
+
+
+def _risen(cumulative: Steps) -> Steps:
+    """Options and steps in which a cumulative count rose; shape (places, 2)."""
+    rises = cumulative > 0
+    rises[:, 1:] = cumulative[:, 1:] > cumulative[:, :-1]
+    return np.stack(rises.nonzero(), axis=1)
 
 
 def _or_still(change: Steps | None, other: Steps | None) -> Steps:

@@ -22,25 +22,70 @@ MISSED_FLOOR_FACTOR = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Horizon:
-    """Everything that a plan has to reckon with."""
+    """Everything that a plan has to reckon with; the facts of the options as arrays, which program and judge share."""
 
     timelines: tuple[Timeline, ...]
     need: Need
-    step_hours: Floats
-    """Length of each step."""
     bounds: Bounds
     usd_per_change: float
     usd_per_missed_work_hour: float
+    step_hours: Floats
+    """Length of each step."""
+    prices: Floats
+    """Shape (options,), as the capacities."""
+    capacity: Floats
+    now: Steps
+    """Shape (options, 1); the other counts are of shape (options, steps)."""
+    ready: Steps
+    may_stop: Steps
+    held: Steps
+    """As of a timeline, like the others."""
+    serves: Steps
+    frees: Steps
+    draining_usd_per_hour: float
 
-    @property
-    def num_steps(self) -> int:
-        """Length in steps."""
-        return len(self.need.work)
+    @classmethod
+    def of(
+        cls,
+        timelines: tuple[Timeline, ...],
+        need: Need,
+        bounds: Bounds,
+        usd_per_change: float,
+        usd_per_missed_work_hour: float,
+    ) -> Horizon:
+        """The horizon of these options over the steps of the need."""
+        options = [line.option for line in timelines]
+        now = np.array([[option.num_now] for option in options], dtype=np.int64)
+        may_stop = np.array([line.may_stop for line in timelines])
+        held = np.broadcast_to(now, may_stop.shape).copy()
+        held[:, 1:] -= may_stop[:, :-1]
+        return cls(
+            timelines=timelines,
+            need=need,
+            bounds=bounds,
+            usd_per_change=usd_per_change,
+            usd_per_missed_work_hour=usd_per_missed_work_hour,
+            step_hours=np.array(need.steps_s) / 3600,
+            prices=np.array([option.usd_per_hour for option in options]),
+            capacity=np.array([option.capacity for option in options]),
+            now=now,
+            ready=np.array([line.ready for line in timelines]),
+            may_stop=may_stop,
+            held=held,
+            serves=np.array([line.serves for line in timelines]),
+            frees=np.array([line.frees for line in timelines]),
+            draining_usd_per_hour=sum(option.usd_per_hour * option.num_draining for option in options),
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of the columns that are starts and stops: options, starts or stops, steps."""
         return len(self.timelines), 2, self.num_steps
+
+    @property
+    def num_steps(self) -> int:
+        """Length in steps."""
+        return len(self.need.work)
 
     @property
     def num_moves(self) -> int:
@@ -74,37 +119,35 @@ def _stops(horizon: Horizon) -> Block:
     """A replica stops once it is ready and its minimum billing is over."""
     each = np.arange(len(horizon.timelines))
     parts = np.zeros((each.size, horizon.num_steps, *horizon.shape))
-    parts[each, :, each, 0] = -_found(np.array([line.frees for line in horizon.timelines]))
+    parts[each, :, each, 0] = -_found(horizon.frees)
     parts[each, :, each, 1] = _until(horizon.num_steps)
-    return _widened(horizon, parts), *_at_most(np.concatenate([line.may_stop for line in horizon.timelines]))
+    return _widened(horizon, parts), *_at_most(horizon.may_stop.ravel())
 
 
 def _quotas(horizon: Horizon) -> Block:
     """What cannot stop may exceed a quota."""
-    bound = [index for index, line in enumerate(horizon.timelines) if line.option.max_replicas is not None]
-    lines, each = [horizon.timelines[index] for index in bound], np.arange(len(bound))
-    parts = np.zeros((each.size, horizon.num_steps, *horizon.shape))
-    parts[each, :, bound] = _paid(horizon.num_steps)
-    quotas = [np.maximum(line.option.max_replicas or 0, line.held) - line.option.num_now for line in lines]
-    return _widened(horizon, parts), *_at_most(np.concatenate([np.zeros(0), *quotas]))
+    options = [line.option for line in horizon.timelines]
+    bound = [index for index, option in enumerate(options) if option.max_replicas is not None]
+    quotas = [[options[index].max_replicas or 0] for index in bound]
+    parts = np.zeros((len(bound), horizon.num_steps, *horizon.shape))
+    parts[np.arange(len(bound)), :, bound] = _paid(horizon.num_steps)
+    most = np.maximum(np.array(quotas).reshape(-1, 1), horizon.held[bound]) - horizon.now[bound]
+    return _widened(horizon, parts), *_at_most(most.ravel())
 
 
 def _work(horizon: Horizon) -> Block:
     """Work that no replica covers is left out."""
-    lines = horizon.timelines
-    capacity = np.array([line.option.capacity for line in lines])
+    capacity = horizon.capacity
     parts = np.zeros((horizon.num_steps, *horizon.shape))
-    parts[:, :, 0] = capacity[:, None] * _found(np.array([line.serves for line in lines])).swapaxes(0, 1)
+    parts[:, :, 0] = capacity[:, None] * _found(horizon.serves).swapaxes(0, 1)
     parts[:, :, 1] = -capacity[:, None] * _until(horizon.num_steps)[:, None]
-    left = np.array(horizon.need.work) - capacity @ np.array([line.ready for line in lines])
-    return _widened(horizon, parts, horizon.num_moves), *_at_least(left)
+    return _widened(horizon, parts, horizon.num_moves), *_at_least(horizon.need.work - capacity @ horizon.ready)
 
 
 def _limit(horizon: Horizon) -> Block:
     """The most replicas, less those that run; what cannot stop may exceed it."""
-    now = sum(line.option.num_now for line in horizon.timelines)
-    unstoppable = np.array([line.unstoppable for line in horizon.timelines]).sum(axis=0)
-    most = np.maximum(horizon.bounds.max_replicas, unstoppable) - now
+    unstoppable = (horizon.now - horizon.may_stop).sum(axis=0)
+    most = np.maximum(horizon.bounds.max_replicas, unstoppable) - horizon.now.sum()
     return _widened(horizon, _wanted(horizon, slice(None))), *_at_most(most)
 
 
@@ -116,7 +159,7 @@ def _floors(horizon: Horizon) -> list[Block]:
     return [
         (
             _widened(horizon, _wanted(horizon, which), horizon.num_moves + horizon.num_steps),
-            *_at_least([floor - sum(lines[index].option.num_now for index in which)] * horizon.num_steps),
+            *_at_least([floor - int(horizon.now[which].sum())] * horizon.num_steps),
         )
         for floor, which in floors
         if floor
@@ -127,14 +170,12 @@ def _budget(horizon: Horizon) -> list[Block]:
     """What is held anyway may exceed the budget; nothing is added to it then. Draining replicas leave with step 0."""
     if horizon.bounds.max_usd_per_hour is None:
         return []
-    lines = horizon.timelines
-    prices = np.array([line.option.usd_per_hour for line in lines])
+    prices = horizon.prices
     left = np.full(horizon.num_steps, horizon.bounds.max_usd_per_hour)
-    left[0] -= prices @ [line.option.num_draining for line in lines]
-    most = np.maximum(left, prices @ np.array([line.held for line in lines]))
+    left[0] -= horizon.draining_usd_per_hour
+    most = np.maximum(left, prices @ horizon.held) - prices @ horizon.now[:, 0]
     parts = prices[:, None, None] * _paid(horizon.num_steps)[:, None]
-    now = prices @ [line.option.num_now for line in lines]
-    return [(_widened(horizon, parts), *_at_most(most - now))]
+    return [(_widened(horizon, parts), *_at_most(most))]
 
 
 def _at_least(least: ArrayLike) -> tuple[Floats, Floats]:
@@ -184,11 +225,9 @@ def _paid(num_steps: int) -> Floats:
 
 def _costs(horizon: Horizon) -> Floats:
     """Dollars per unit of each column, beside what runs anyway: a move is paid, or saves, until the horizon ends."""
-    options = [line.option for line in horizon.timelines]
     hours = horizon.step_hours
     left_hours = hours[::-1].cumsum()[::-1]
-    moves = np.array([option.usd_per_hour for option in options])[:, None, None] * [left_hours, hours - left_hours]
+    moves = horizon.prices[:, None, None] * np.array([left_hours, hours - left_hours])
     missed_usd = horizon.usd_per_missed_work_hour * hours
-    largest = max((option.capacity for option in options), default=1.0)
-    lacking_usd = missed_usd * largest * MISSED_FLOOR_FACTOR
+    lacking_usd = missed_usd * horizon.capacity.max() * MISSED_FLOOR_FACTOR
     return np.concatenate([(moves + horizon.usd_per_change).ravel(), missed_usd, lacking_usd])

@@ -72,10 +72,12 @@ def _useful(covering: Covering) -> Counts:
 def _trimmed(covering: Covering, counts: Counts) -> Counts:
     """The counts less every replica that no row needs, dearest first; as they are where a row is not met."""
     counts = np.minimum(counts, covering.most)
-    spare = (covering.rows @ counts - covering.needs).tolist()
-    if min(spare) < 0:
+    over = covering.rows @ counts - covering.needs
+    if over.min() < 0:
         return counts
-    there, rows = np.flatnonzero((counts > 0) & (covering.costs > 0)), covering.rows.T.tolist()
+    there = np.flatnonzero((counts > 0) & (covering.costs > 0))
+    falling = (covering.rows > 0).any(axis=1)  # the other rows only gain by every replica that goes
+    rows, spare = covering.rows[falling].T.tolist(), over[falling].tolist()
     for column in there[np.argsort(-covering.costs[there], kind="stable")].tolist():
         row, count = rows[column], int(counts[column])
         gone = min(count, *(int(left / each) for left, each in zip(spare, row, strict=True) if each > 0))
