@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -75,49 +76,48 @@ def _moved(judge: Judge, started: Steps, stopped: Steps) -> Path:
     stop less or more; a start and a stop less; and a start now with a stop at any step, which bridges or replaces.
     """
     num, end = started.shape
+    lasting, passing = _single(num, end)
     begun, ended = _risen(started), _risen(stopped)
     room = np.flatnonzero(started[:, -1] < judge.max_starts[:, 0])
-    begins = sorted({0, *begun[:, 1].tolist()})
-    fewer, unstopped = _change(begun, -1, end, started), _change(ended, -1, end, stopped)
-    stops = _change(_pairs(np.arange(num), np.arange(end)), 1, end, stopped)
-    others = _change(_pairs(room, np.arange(end)), 1, end, started).reshape(len(room), end, num, end)
-    instead = others[:, begun[:, 1]].swapaxes(0, 1)
+    begins = sorted({0, *begun[1].tolist()})
+    fewer, unstopped = -lasting[begun], -lasting[ended]
+    stops, others = lasting.reshape(-1, num, end), lasting[room]
+    instead = others[:, begun[1]].swapaxes(0, 1)
     starts = [
         fewer,
-        _change(begun[begun[:, 1] < end - 1], -1, 1, started),
+        -passing[begun][begun[1] < end - 1],
         *(each.reshape(-1, num, end) for each in (others[:, begins], fewer[:, None] + instead)),
         (fewer[:, None] + 2 * instead).reshape(-1, num, end),
     ]
     moves = [
         (np.concatenate(starts), None),
         (None, np.concatenate([unstopped, stops])),
-        (np.repeat(fewer, len(ended), axis=0), np.tile(unstopped, (len(begun), 1, 1))),
+        (np.repeat(fewer, len(unstopped), axis=0), np.tile(unstopped, (len(fewer), 1, 1))),
         (np.repeat(others[:, 0], len(stops), axis=0), np.tile(stops, (len(room), 1, 1))),
     ]
     filled = [(_or_still(a, b), _or_still(b, a)) for a, b in moves]
     return started + np.concatenate([a for a, _ in filled]), stopped + np.concatenate([b for _, b in filled])
 
 
-def _risen(cumulative: Steps) -> Steps:
-    """Options and steps in which a cumulative count rose; shape (places, 2)."""
+def _risen(cumulative: Steps) -> tuple[Steps, Steps]:
+    """Options and steps in which a cumulative count rose."""
     rises = cumulative > 0
     rises[:, 1:] = cumulative[:, 1:] > cumulative[:, :-1]
-    return np.stack(rises.nonzero(), axis=1)
+    options, steps = rises.nonzero()
+    return options, steps
+
+
+@lru_cache(maxsize=8)
+def _single(num: int, end: int) -> tuple[Steps, Steps]:
+    """What one more of each option in each step changes of the cumulative counts: from that step on, and in that step
+    only; of shape (options, steps, options, steps) each.
+    """
+    option, step = np.eye(num, dtype=np.int64), np.arange(end)
+    lasting = option[:, None, :, None] * (step[:, None] <= step)[None, :, None, :]
+    passing = option[:, None, :, None] * (step[:, None] == step)[None, :, None, :]
+    return lasting, passing
 
 
 def _or_still(change: Steps | None, other: Steps | None) -> Steps:
     """The change, or none beside the other."""
     return np.zeros_like(other) if change is None else change
-
-
-def _pairs(options: Steps, steps: Steps) -> Steps:
-    """Every option with every step, the steps running faster; shape (pairs, 2)."""
-    return np.stack([np.repeat(options, len(steps)), np.tile(steps, len(options))], axis=1)
-
-
-def _change(places: Steps, by: int, length: int, like: Steps) -> Steps:
-    """The cumulative change of each move: `by` one from its place on, for so many steps."""
-    change, steps = np.zeros((len(places), *like.shape), dtype=np.int64), np.arange(like.shape[1])
-    within = (steps >= places[:, 1:]) & (steps < places[:, 1:] + length)
-    change[np.arange(len(places)), places[:, 0]] = by * within
-    return change
