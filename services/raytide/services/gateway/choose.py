@@ -1,4 +1,7 @@
-"""Which replica a request goes to: the one with the least predicted latency, or the one that knows its session.
+"""Which replica a request goes to: the one whose predicted latency strains the objectives least, or its session's.
+
+The strain and not the last token decides: a fast replica with a queue may finish a request before a slow one that is
+free, and still keep it from its first token for longer than its client was promised.
 
 A session is hashed to a replica by rendezvous (highest random weight), so that a replica that comes or goes moves only
 its own sessions. It stays there while that costs little: a session must not wait in one queue while others are empty
@@ -14,10 +17,11 @@ from random import Random
 from typing import Final
 
 from raytide.autoscaling.performance.engine import Engine
+from raytide.autoscaling.terms import Objective
 from raytide.services.gateway.predict import Prediction, Standing, predicted
 
 STAYS_WITHIN: Final = 1.25
-"""Times the least latency that a session bears for the prefix that its replica may have cached."""
+"""Times the least strain that a session bears for the prefix that its replica may have cached."""
 LOOKED_AT: Final = 32
 """Of more replicas only so many are looked at, by chance: their best is nearly the best of all (Mitzenmacher 2001), and
 each takes 4 µs."""
@@ -70,6 +74,7 @@ def choose(
     prompt_tokens: float,
     output_tokens: float,
     usual_output_tokens: float,
+    objective: Objective,
     session: str | None = None,
 ) -> Choice | None:
     """The best of the candidates; None where there is none."""
@@ -78,18 +83,17 @@ def choose(
     ]
     if not predictions:
         return None
-    best = min(range(len(candidates)), key=lambda at: predictions[at].last_token_s)
+    strains = [each.strain(objective, output_tokens) for each in predictions]
+    best = min(range(len(candidates)), key=lambda at: (strains[at], predictions[at].last_token_s))
     if session is not None:
-        best = _of_session(session, candidates, predictions, predictions[best].last_token_s)
+        best = _of_session(session, candidates, strains)
     return Choice(candidates[best].replica, predictions[best])
 
 
-def _of_session(
-    session: str, candidates: Sequence[Candidate], predictions: Sequence[Prediction], least_s: float
-) -> int:
+def _of_session(session: str, candidates: Sequence[Candidate], strains: Sequence[float]) -> int:
     """The first in the session's own order that is near the best; the best itself is among them."""
-    of_session = seed_of(session)
-    near = [at for at, each in enumerate(predictions) if each.last_token_s <= STAYS_WITHIN * least_s]
+    of_session, least = seed_of(session), min(strains)
+    near = [at for at, strain in enumerate(strains) if strain <= STAYS_WITHIN * least]
     return max(near, key=lambda at: _weight(of_session, candidates[at].seed))
 
 

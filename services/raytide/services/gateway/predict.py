@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from raytide.autoscaling.performance.engine import Engine
+from raytide.autoscaling.terms import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Prediction:
 
     first_token_s: float
     last_token_s: float
+
+    def strain(self, objective: Objective, output_tokens: float) -> float:
+        """The shares of both bounds that it takes, TTFT's and TPOT's, added up."""
+        tpot_s = (self.last_token_s - self.first_token_s) / max(1.0, output_tokens)
+        return self.first_token_s / objective.ttft_s + tpot_s / objective.tpot_s
 
 
 def predicted(

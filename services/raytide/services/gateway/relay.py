@@ -80,7 +80,8 @@ class Relay:
         usual = fleet.usual_output_tokens
         candidates = some_of(fleet.candidates(time.monotonic(), without), asked.session, self._random)
         output_tokens = asked.estimated_output_tokens(usual)
-        return choose(candidates, fleet.prompt_tokens(asked), output_tokens, usual, asked.session)
+        objective = fleet.routes.objective
+        return choose(candidates, fleet.prompt_tokens(asked), output_tokens, usual, objective, asked.session)
 
     async def open(self, fleet: Fleet, asked: Asked, body: bytes, request_id: str, tries: Tries) -> Opened | None:
         """The answer's beginning; where it is no stream, the whole answer, so that one that breaks off is tried again.
