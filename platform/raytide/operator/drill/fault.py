@@ -20,6 +20,7 @@ from raytide.operator.drill.objective import Fault
 
 _NAMESPACE: Final = "serve"
 _CONTROLLER: Final = "SERVE_CONTROLLER_ACTOR"
+_KILLED_WITHIN_S: Final = 60.0
 _STOPPED_S: Final = 0.08
 _RUNS_S: Final = 0.02
 """A replica that runs a fifth of the time is five times as slow."""
@@ -107,8 +108,13 @@ def _node_killed(replica: Mapping[str, Any], name: str) -> dict[str, Any]:
     head = next((node for node in ray.nodes() if node["Alive"] and "node:__internal_head__" in node["Resources"]), None)
     if head is None or head["NodeID"] == replica["node_id"]:
         raise RaytideError(f"{name} runs on the head node, whose loss ends the cluster: drill a service on other nodes")
-    at_s = time.time()
-    _on_node(replica["node_id"], _kill_raylet).remote()
+    killing, at_s = _on_node(replica["node_id"], _kill_raylet).remote(), time.time()
+    try:  # a job that ends at once takes along what it has started
+        ray.get(killing, timeout=_KILLED_WITHIN_S)
+    except ray.exceptions.GetTimeoutError as error:
+        raise RaytideError(f"the node of {name} takes no task, so it could not be killed") from error
+    except ray.exceptions.RayError:
+        at_s = time.time()  # the task went with its node
     return {"at_s": at_s, "did": f"killed the node of {name}", "replica": replica["replica_id"]}
 
 
