@@ -54,11 +54,28 @@ def test_a_quarter_of_the_lower_class_is_let_in_and_the_others_are_told_why_and_
             assert len(at.replicas[0].asked) == 12 + 3
             assert sorted(await at.settled()) == [(3 * 13_000, 0), (12 * 13_000, 0)]
             assert fleet.counts.tally(time.monotonic()) == Tally(num=15)
-            each = fleet.classes.counts["paid"].prompt_tokens // 12
-            assert fleet.classes.counts == {
-                "paid": ClassCount(num=12, prompt_tokens=12 * each),
-                "free": ClassCount(num=12, prompt_tokens=12 * each, num_shed=9, shed_prompt_tokens=9 * each),
-            }
+            counts = fleet.classes.counts
+            assert (counts["paid"].num, counts["paid"].num_shed) == (12, 0)
+            assert (counts["free"].num, counts["free"].num_shed) == (12, 9)
+
+    run(body())
+
+
+def test_a_prompt_that_no_engine_sees_counts_as_many_tokens_as_engines_have_counted_of_such(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica(), access=PAID) as at:
+            fleet = _shedding(at, {"free": 0.0})
+            paid, free = (at.keyring.create(name, traffic_class=name).secret for name in ("paid", "free"))
+            await at.complete(free)
+            estimated = fleet.classes.counts["free"].prompt_tokens
+            assert estimated > 7  # which is what the replica says of every prompt
+            await at.complete(paid)
+            await at.settled()
+            await at.complete(free)
+            tokens = estimated + 7
+            assert fleet.classes.counts["free"] == ClassCount(
+                num=2, prompt_tokens=tokens, num_shed=2, shed_prompt_tokens=tokens
+            )
 
     run(body())
 

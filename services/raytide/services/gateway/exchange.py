@@ -107,7 +107,7 @@ class Exchange:
             num_tokens = (usage.output_tokens if usage else num_events) / max(1, asked.num_sequences)
             self._judge(outcome, num_tokens, is_whole=self._events is None)
             if usage is not None and outcome is Outcome.FINISHED and asked.num_sequences:
-                fleet.saw_answer(num_tokens)
+                fleet.saw_answer(asked, usage.prompt_tokens, num_tokens)
 
     def _entering(self, fleet: Fleet, asked: Asked, said: str | None) -> AbstractContextManager[None]:
         name = class_of(said, fleet.access.priorities)

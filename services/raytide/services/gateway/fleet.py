@@ -106,6 +106,7 @@ class Fleet:
     def __init__(self, routes: Routes) -> None:
         self._replicas: dict[str, Replica] = {}
         self.usual_output_tokens = _USUAL_OUTPUT_TOKENS
+        self._estimated_tokens = self._counted_tokens = 0.0
         self.models: frozenset[str] = frozenset()
         """Names that its engines answer to, the service's own and adapters; empty until one was asked."""
         self.max_model_len: int | None = None
@@ -155,7 +156,12 @@ class Fleet:
     def entering(self, asked: Asked, name: str, now_s: float) -> AbstractContextManager[None]:
         """Around a request of this traffic class until it is answered; raises `Refused` where it is not let in."""
         served = self.routes.served if now_s - self._told_s <= _SHARES_S else {}
-        return self.classes.entering(name, served.get(name, 1.0), self.prompt_tokens(asked))
+        return self.classes.entering(name, served.get(name, 1.0), self._usual_prompt_tokens(asked))
+
+    def _usual_prompt_tokens(self, asked: Asked) -> int:
+        """As engines have counted prompts of such a length lately: what they never see must not weigh more or less."""
+        usual = self._counted_tokens / self._estimated_tokens if self._estimated_tokens else 1.0
+        return round(usual * self.prompt_tokens(asked))
 
     def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
         """What an engine says of its models."""
@@ -194,9 +200,11 @@ class Fleet:
         trusted = [each for each in left if each.name not in self._suspects]
         return [each.candidate for each in trusted or left]
 
-    def saw_answer(self, output_tokens: float) -> None:
-        """An answer had so many tokens."""
+    def saw_answer(self, asked: Asked, prompt_tokens: int, output_tokens: float) -> None:
+        """A prompt had so many tokens, and each answer to it so many."""
         self.usual_output_tokens += _WEIGHT * (output_tokens - self.usual_output_tokens)
+        self._estimated_tokens += self.prompt_tokens(asked) - _WEIGHT * self._estimated_tokens
+        self._counted_tokens += prompt_tokens - _WEIGHT * self._counted_tokens
 
     def _reports(self, name: str) -> int | None:
         """The number of its latest report; None where the table does not name it."""
