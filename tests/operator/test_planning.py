@@ -54,9 +54,13 @@ def test_the_second_time_there_is_nothing_to_do(desired: Desired) -> None:
         ("spec.objectives.ttft.p95=900ms", "deployments.Brain.user_config.terms.objective.ttft_s: 0.5 → 0.9"),
         ("spec.budget={max_usd_per_hour: 3}", "deployments.Brain.user_config.terms.max_usd_per_hour: (none) → 3.0"),
         ("spec.route=/chat", "deployments.Brain.user_config.access.route: / → /chat"),
+        (
+            "spec.traffic={classes: [{name: paid, priority: 1}]}",
+            "deployments.Brain.user_config.access.priorities.paid: (none) → 1",
+        ),
     ],
 )
-def test_bounds_objectives_and_routes_change_in_place(desired: Desired, override: str, change: str) -> None:
+def test_bounds_objectives_routes_and_classes_change_in_place(desired: Desired, override: str, change: str) -> None:
     step = plan(desired(override), _as_serve_answers(desired()))
     assert step.verb is Verb.UPDATE
     assert change in map(str, step.changes)
