@@ -208,7 +208,7 @@ def test_decisions_before_a_beginning_are_passed_over() -> None:
     [
         (lambda lines: [*lines[:3], lines[3][:40]], "line 4"),
         (lambda lines: lines[1:], "line 1 of the journal cannot be read: no header"),
-        (lambda lines: [lines[0].replace('"version":2', '"version":9'), *lines[1:]], "version 9"),
+        (lambda lines: [lines[0].replace('"version":3', '"version":9'), *lines[1:]], "version 9"),
         (lambda lines: [*lines[:2], "{}\n"], "line 3"),
         (lambda lines: [*lines[:2], "[1]\n"], "line 3"),
     ],

@@ -21,7 +21,8 @@ from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.terms import Terms
 from raytide.core.errors import RaytideError
 
-VERSION: Final = 2
+VERSION: Final = 3
+"""Of what is written, and of the arithmetic that decides it again: since 3 other last bits of what is known."""
 
 
 class JournalUnreadable(RaytideError):
