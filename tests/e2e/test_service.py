@@ -170,10 +170,12 @@ def test_a_decision_of_the_brain_is_explained(cluster: Cluster, service: dict[st
 def test_a_drill_is_survived(cluster: Cluster, service: dict[str, Any], fault: str) -> None:
     light = ["--yes", "--json", "--rate", "1", "--max-tokens", "8"]
     ran = cluster.run(["raytide", "drill", fault, "chat", *light])
-    assert ran.returncode == 0, ran.stderr + ran.stdout
+    # How soon it recovers is the machine's affair; that it does, and what is lost until then, is ours.
+    assert ran.returncode in (0, 4), ran.stderr + ran.stdout
     report = json.loads(ran.stdout)
     assert report["sent"] > 5
-    assert report["lost_beyond"] == 0
+    assert report["lost_beyond"] == 0, report
+    until(lambda: status(cluster), lambda seen: seen["replicas"] == {"RUNNING": 1} and "at_s" in seen["autoscaler"])
 
 
 def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:
