@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ import httpx
 import pytest
 
 from .conftest import Cluster
+from .steady_load import SteadyLoad
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 PROBE = """\
@@ -37,36 +36,19 @@ spec:
 SLOW = "spec.hardware.0.performance.iteration.base=400ms"
 GOOD = "spec.hardware.0.performance.iteration.base=6ms"
 SOON = "spec.rollout.canary.steps=[10%, 100%]"
-REQUESTS_PER_S = 25
+REQUESTS_PER_S = 25.0
 OUTPUT_TOKENS = 3
 
 
-class Load:
-    """Streams at a steady rate until it is told to stop, and how each of them ended."""
+class Load(SteadyLoad):
+    """Streams, and how each of them ended."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._over = url, threading.Event()
+        super().__init__({"probe": REQUESTS_PER_S})
+        self._url = url
         self.ends: Counter[str] = Counter()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    async def _run(self) -> None:
-        asking: set[asyncio.Task[None]] = set()
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
-            while not self._over.is_set():
-                asking.add(task := asyncio.create_task(self._ask(http)))
-                task.add_done_callback(asking.discard)
-                await asyncio.sleep(1 / REQUESTS_PER_S)
-            await asyncio.gather(*asking)
-
-    async def _ask(self, http: httpx.AsyncClient) -> None:
+    async def ask(self, http: httpx.AsyncClient, name: str) -> None:
         body = {"model": "probe", "prompt": [1, 2], "max_tokens": OUTPUT_TOKENS, "stream": True}
         try:
             answer = await http.post(f"{self._url}/v1/completions", json=body)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ import httpx
 import pytest
 
 from .conftest import Cluster
+from .steady_load import SteadyLoad
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 TTFT_S = 2.0
@@ -42,34 +41,15 @@ REQUESTS_PER_S = {"paid": 3.0, "free": 15.0}
 EVERYBODY = {"paid": 1.0, "free": 1.0}
 
 
-class Load:
-    """Requests of both classes at a steady rate, and what became of each: a code and the seconds until it was known."""
+class Load(SteadyLoad):
+    """Requests of both classes, and what became of each: a code and the seconds until it was known."""
 
     def __init__(self, url: str, secrets: dict[str, str]) -> None:
+        super().__init__(REQUESTS_PER_S)
         self._url, self._secrets = url, secrets
-        self._over = threading.Event()
         self.answers: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    async def _run(self) -> None:
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as http, asyncio.TaskGroup() as under_way:
-            for name in REQUESTS_PER_S:
-                under_way.create_task(self._keep_asking(http, name, under_way))
-
-    async def _keep_asking(self, http: httpx.AsyncClient, name: str, under_way: asyncio.TaskGroup) -> None:
-        while not self._over.is_set():
-            under_way.create_task(self._ask(http, name))
-            await asyncio.sleep(1 / REQUESTS_PER_S[name])
-
-    async def _ask(self, http: httpx.AsyncClient, name: str) -> None:
+    async def ask(self, http: httpx.AsyncClient, name: str) -> None:
         began_s = time.monotonic()
         answer = await http.post(**request(self._url, self._secrets[name]))
         self.answers[name].append((code_of(answer), time.monotonic() - began_s))

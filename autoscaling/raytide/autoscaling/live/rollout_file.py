@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Final
 
 from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.rollout.rollout import Rollout
+from raytide.core.appended import append
 
 FOLDER: Final = "rollout"
 
@@ -35,11 +35,4 @@ class RolloutFile:
 
     def add(self, rollout: Rollout) -> None:
         """Write how it stands now."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(plain(rollout), separators=(",", ":"), allow_nan=False)
-        with self.path.open("ab+") as file:
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)  # what a killed writer left of its line
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.path, plain(rollout))

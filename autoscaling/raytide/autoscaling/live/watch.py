@@ -14,13 +14,21 @@ _SERVING = ("RUNNING", "UPDATING", "RECOVERING", "PENDING_MIGRATION")
 def fleets(application: str, variants: Iterable[str], targets: Mapping[str, int]) -> tuple[Fleet, ...]:
     """Each variant's replicas; blocks for one call to the controller.
 
-    `targets` are the wanted numbers of those variants that were decided on; the others have Serve's own. What the
-    public `serve.status()` returns is made from the same answer of the controller and leaves the replicas' ids out.
+    `targets` are the wanted numbers of those variants that were decided on; the others have Serve's own.
+    """
+    deployments = serve_details()["applications"][application]["deployments"]
+    return tuple(_fleet(name, deployments[name], targets) for name in variants if name in deployments)
+
+
+def serve_details() -> Mapping[str, Any]:
+    """Serve's own account of everything it runs; blocks for one call to the controller.
+
+    What the public `serve.status()` returns is made from the same answer, and leaves the replicas' ids out.
     """
     from ray.serve.context import _get_global_client
 
-    deployments = _get_global_client().get_serve_details()["applications"][application]["deployments"]
-    return tuple(_fleet(name, deployments[name], targets) for name in variants if name in deployments)
+    details: Mapping[str, Any] = _get_global_client().get_serve_details()
+    return details
 
 
 def own_fleets(variants: Iterable[str], targets: Mapping[str, int]) -> tuple[Fleet, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from raytide.autoscaling.live.rollout_file import FOLDER as ROLLOUTS
 from raytide.autoscaling.live.rollout_file import RolloutFile
 from raytide.autoscaling.rollout.rollout import Rollout
+from raytide.core.appended import append
 from raytide.core.errors import RaytideError
 from raytide.operator.history import Outcome, Record, folded, resolved
 
@@ -68,20 +68,11 @@ class HistoryFile:
         """Write a record that has not ended."""
         began = asdict(record)
         del began["outcome"], began["why"]
-        self._append(began)
+        append(self.path, began)
 
     def end(self, number: int, outcome: Outcome, why: str = "") -> None:
         """Write what became of it."""
-        self._append({"number": number, "outcome": str(outcome), "why": why})
-
-    def _append(self, event: Mapping[str, Any]) -> None:
-        with self.path.open("ab+") as file:
-            file.seek(0)
-            whole = file.read()
-            file.truncate(whole.rfind(b"\n") + 1)  # what a killed command left of its line
-            file.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.path, {"number": number, "outcome": str(outcome), "why": why})
 
 
 def _events(lines: list[str], path: Path) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from raytide.autoscaling.live.follow import BRAIN
+from raytide.autoscaling.live.watch import serve_details
 from raytide.core.errors import RaytideError
 from raytide.operator.drill.objective import Fault
 
@@ -57,9 +58,7 @@ def _done(fault: Fault, service: str, lasts_s: float) -> dict[str, Any]:
 
 
 def _deployments(service: str) -> Mapping[str, Any]:
-    from ray.serve.context import _get_global_client
-
-    deployments: Mapping[str, Any] = _get_global_client().get_serve_details()["applications"][service]["deployments"]
+    deployments: Mapping[str, Any] = serve_details()["applications"][service]["deployments"]
     return deployments
 
 

@@ -13,6 +13,7 @@ from ray import serve
 from ray.serve import Application
 from starlette.types import ASGIApp
 
+from raytide.autoscaling.live.watch import serve_details
 from raytide.services.gateway.app import Gateway
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.exchange import Desk
@@ -30,7 +31,7 @@ from raytide.services.ledger.keyring import Keyring
 from raytide.services.ledger.store import Ledger
 from raytide.services.rollout.deployment import bound as conductor
 from raytide.services.rollout.revisions import is_ours, live
-from raytide.services.serve_cluster import brain, serve_details
+from raytide.services.serve_cluster import brain
 
 GATEWAY: Final = "gateway"
 """Name of the deployment."""

@@ -10,9 +10,10 @@ from typing import Any, Final
 from ray import serve
 from ray.serve import Application as Bound
 
+from raytide.autoscaling.live.watch import serve_details
 from raytide.services.rollout.conductor import Conductor
 from raytide.services.rollout.revisions import Application, live
-from raytide.services.serve_cluster import brain, put, serve_details
+from raytide.services.serve_cluster import brain, put
 
 CONDUCTOR: Final = "conductor"
 """Name of the deployment."""
