@@ -107,3 +107,11 @@ def test_several_quantiles_are_those_asked_for_one_by_one() -> None:
     assert seen is not None
     shares = np.array([0.5, 0.9, 0.99])
     assert seen.quantiles(shares).tolist() == [seen.quantile(share) for share in shares.tolist()]
+
+
+def test_no_need_below_zero_is_expected_after_a_load_that_ends_again_and_again() -> None:
+    """Levels that fall behind an end teach errors far below zero, and the next end is expected to be as deep."""
+    on_and_off = np.tile(np.repeat([20.0, 0.0], [300, 600]), 8)
+    seen = outlook(_watch(on_and_off))
+    assert seen is not None
+    assert seen.quantiles(np.array([0.01, 0.5, 0.99])).min() >= 0.0

@@ -84,12 +84,12 @@ class Outlook:
         return float(self.quantiles(np.array([q]))[0])
 
     def quantiles(self, shares: Floats) -> Floats:
-        """The same for several shares at once."""
+        """The same for several shares at once; none is below zero, however far a fall was overestimated."""
         needs = np.zeros(len(shares))
         for weight, centre, errors in self._known():
             found = errors.quantiles(shares)
             needs = needs + weight * (centre if found is None else centre + found)
-        return needs
+        return np.maximum(needs, 0.0)
 
     def _known(self) -> list[tuple[float, float, Decayed]]:
         """Weight, centre and errors of the experts that have a say."""
