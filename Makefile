@@ -8,7 +8,7 @@ TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' requirements/cpu.lock)
 
 export RAYTIDE_HOME ?= $(CURDIR)/.raytide
 
-.PHONY: demo test unit e2e lint install lock stop clean
+.PHONY: demo test unit e2e lint install lock audit stop clean
 
 demo: install ## from a corpus to a served, autoscaled model
 	$(BIN)/raytide demo
@@ -38,16 +38,25 @@ install: $(VENV)/.installed
 $(VENV)/.installed: requirements/cpu.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raytide needs Python 3.11 or newer: set PYTHON=python3.x"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@echo "installing about 200 packages (1.5 GB on disk) into $(VENV); this takes a few minutes once"
+	@echo "installing about 290 packages (4 GB on disk) into $(VENV); this takes a few minutes once"
 	@$(BIN)/python -m pip install -qq --no-deps "$(TORCH)" 2>/dev/null || \
 		$(BIN)/python -m pip install -qq --no-deps --index-url $(TORCH_CPU_INDEX) "$(TORCH)"
 	@$(BIN)/python -m pip install -qq --no-deps -r requirements/cpu.lock
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: ## resolve requirements/cpu.in anew
+lock: ## resolve both locks anew: of this machine and the CPU image, and of the GPU image
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 		--no-emit-package raytide --override requirements/cpu-overrides.txt requirements/cpu.in -o requirements/cpu.lock
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-package raytide --extra gpu --extra postgres \
+		pyproject.toml -o requirements/gpu.lock
+
+audit: install ## known vulnerabilities of what the locks name; needs the internet, so it is no part of `make test`
+	for lock in cpu gpu; do \
+		$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --no-deps --vulnerability-service osv \
+			-r requirements/$$lock.lock || exit; \
+	done
 
 clean: stop
 	rm -rf $(VENV) .raytide

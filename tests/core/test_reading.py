@@ -84,11 +84,11 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
     [
         ("raytide/v1", "raytide/v2", "1:13: apiVersion: wrong value; found 'raytide/v2', expected 'raytide/v1'"),
         ("apiVersion: raytide/v1\n", "", "1:1: apiVersion: missing; expected 'raytide/v1'"),
-        ("Service", "service", "2:7: kind: wrong kind; found 'service', expected Cluster, Service or Job; "
+        ("Service", "service", "2:7: kind: wrong kind; found 'service', expected Cluster, Service, Job or Pipeline; "
          "did you mean 'Service'?"),
-        ("kind: Service\n", "", "1:1: kind: missing; expected Cluster, Service or Job"),
-        ("Service", "[Service]", "2:1: kind: wrong kind; found a list of 1, expected Cluster, Service or Job; "
-         "did you mean 'Service'?"),
+        ("kind: Service\n", "", "1:1: kind: missing; expected Cluster, Service, Job or Pipeline"),
+        ("Service", "[Service]", "2:1: kind: wrong kind; found a list of 1, expected Cluster, Service, Job or "
+         "Pipeline; did you mean 'Service'?"),
         ("name: chat", "name: Chat", "3:18: metadata.name: wrong value; found 'Chat', expected a name of at most 47 "
          "lower-case letters, digits and dashes that starts with a letter"),
         ("{name: chat}", "chat", "3:11: metadata: wrong value; found 'chat', expected a map with name"),
@@ -126,7 +126,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
          "expected at least one of p50, p90, p95, p99, as {p95: 500ms}"),
         ("    tpot: {p95: 50ms}\n", "", "8:3: spec.objectives.tpot: missing; expected a map with p50, p90, p95, p99"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  colour: red\n", "11:3: spec.colour: unknown key; "
-         "expected modality, model, engine, route, hardware, objectives, budget, traffic, scaling, access or rollout"),
+         "expected modality, model, engine, route, hardware, objectives, budget, traffic, scaling, access, feedback or "
+         "rollout"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n    ttft: {p95: 1s}\n", "11:5: spec.objectives.ttft: "
          "this key is already on line 9; remove one of the two"),
         ("    tpot: {p95: 50ms}\n", "    tpot: {p95: 50ms}\n  scaling: {min_replicas: 2}\n", "11:3: spec.scaling: "
@@ -148,10 +149,10 @@ def test_one_mistake_is_one_finding_at_its_place(tmp_path: Path, old: str, new: 
 @pytest.mark.parametrize(
     ("old", "new", "finding"),
     [
-        ("  task: train\n", "", "4:1: spec.task: missing; expected evaluate, preprocess or train"),
-        ("task: train", "task: trian", "5:9: spec.task: wrong value; found 'trian', expected evaluate, preprocess "
-         "or train; did you mean 'train'?"),
-        ("task: train", "task: [train]", "5:3: spec.task: wrong value; found a list of 1, expected evaluate, "
+        ("  task: train\n", "", "4:1: spec.task: missing; expected evaluate, infer, preprocess or train"),
+        ("task: train", "task: trian", "5:9: spec.task: wrong value; found 'trian', expected evaluate, infer, "
+         "preprocess or train; did you mean 'train'?"),
+        ("task: train", "task: [train]", "5:3: spec.task: wrong value; found a list of 1, expected evaluate, infer, "
          "preprocess or train"),
         ("steps: 20", "train: 20\n  steps: 20", "8:3: spec.train: unknown key; expected "),
         ("steps: 20", "steps: 2.5", "8:10: spec.steps: wrong value; found 2.5, expected a whole number of at least 1"),
@@ -273,3 +274,33 @@ def test_a_mistake_in_an_override_points_at_the_override(tmp_path: Path, overrid
 def test_mistakes_in_overrides_come_after_those_in_the_file(tmp_path: Path) -> None:
     said = says(tmp_path, TRAIN.replace("steps: 20", "steps: 0"), "spec.seed=-1")
     assert [finding.partition(": ")[0] for finding in said] == ["x.yaml:8:10", "--set spec.seed=-1"]
+
+
+@pytest.mark.parametrize("args", ["{fail_every: 0}", "{max_model_len: 4k}"])
+def test_an_emulated_engine_takes_no_limits_that_are_none(tmp_path: Path, args: str) -> None:
+    (found,) = says(tmp_path, SERVICE + f"  engine: {{kind: emulated, args: {args}}}\n")
+    assert "spec.engine" in found
+    assert "fail_every" in found
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "platform/cluster.yaml").read_text()
+    gateway = "spec:\n  gateway: {ledger: 'postgresql://me:hunter2@db/x'}\n"
+    (finding,) = says(tmp_path, text.replace("spec:\n", gateway, 1))
+    assert "hunter2" not in finding
+    assert "spec.gateway.ledger" in finding
+    assert "'postgresql://me:…@db/x'" in finding
+    assert "PGPASSWORD" in finding
+    (wrong_kind,) = says(tmp_path, text.replace("spec:\n", gateway.replace("ledger", "port"), 1))
+    assert "hunter2" not in wrong_kind
+
+
+def test_a_secret_among_an_engines_arguments_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    engine = "spec:\n  engine: {args: {hf_token: hunter2, max_model_len: 64}}\n"
+    (finding,) = says(tmp_path, SERVICE.replace("spec:\n", engine))
+    assert "spec.engine.args" in finding
+    assert "no hf_token: a secret is given by the cluster's environment, as HF_TOKEN" in finding
+    assert "hunter2" not in finding
+    path = tmp_path / "stored.yaml"
+    path.write_text(SERVICE.replace("spec:\n", engine.replace("hunter2", "true")))
+    assert read_as(Service, path).spec.engine.args["hf_token"] is True

@@ -41,6 +41,13 @@ kind: Job
 metadata: {name: tiny}
 spec: {task: train, data: data/tiny, output: runs/tiny, steps: 20}
 """
+INFER = "task: infer, model: registry:chat@production, input: prompts.jsonl, output: answers"
+PIPELINE = """\
+apiVersion: raytide/v1
+kind: Pipeline
+metadata: {name: tiny}
+spec: {steps: [{name: train, job: train.yaml}, {name: evaluate, job: evaluate.yaml, when: passed}]}
+"""
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -115,6 +122,20 @@ def test_every_section_is_described(kind: type[Document]) -> None:
         (JOB, "steps: 20", "steps: 20, learning_rate: 0", False),
         (JOB, "steps: 20", "steps: 20, learning_rate: 1", True),
         (JOB, "steps: 20", "steps: 20, report: x", False),
+        (JOB, "task: train, data: data/tiny, output: runs/tiny, steps: 20", INFER, True),
+        (JOB, "task: train, data: data/tiny, output: runs/tiny, steps: 20", INFER + ", temperature: -1", False),
+        (
+            JOB,
+            "task: train, data: data/tiny, output: runs/tiny, steps: 20",
+            INFER + ", engine: {max_num_seqs: 8}",
+            True,
+        ),
+        (PIPELINE, "", "", True),
+        (PIPELINE, "when: passed", "when: passes", False),
+        (PIPELINE, "when: passed", "needs: [train]", True),
+        (PIPELINE, "job: train.yaml", "spec: {task: train, data: d, output: o, steps: 3}", True),
+        (PIPELINE, "job: train.yaml", "spec: {task: train, data: d, output: o, steps: 0}", False),
+        (PIPELINE, "job: train.yaml", "promote: {step: evaluate, alias: Production}", False),
     ],
 )
 def test_schema_and_reader_agree(text: str, old: str, new: str, is_valid: bool) -> None:

@@ -1,4 +1,4 @@
-"""`spec.access`: who may call a service, how much, and what it costs them."""
+"""`spec.access`: who may call a service, how much, and what it costs them; `spec.feedback`: what they think of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 
 from raytide.core.spec.base import AboveZero, Strict
-from raytide.core.units import Count, Seconds, UsdPerMillionTokens
+from raytide.core.units import Bytes, Count, Seconds, UsdPerMillionTokens
 
 PerMinute = Annotated[Count, AboveZero]
 
@@ -41,3 +41,16 @@ class Access(Strict):
         if self.api_keys == "off" and any(given is not None for given in of_keys):
             raise ValueError("api_keys required or optional, beside limits or prices")
         return self
+
+
+class Feedback(Strict):
+    """Requests and answers of one text each are kept in the ledger's database, so that clients can judge them with
+    `POST /v1/feedback`, and `raytide feedback export` can make preferences of it to train on.
+    """
+
+    judge_within: Annotated[Seconds, AboveZero] = 86_400.0
+    """An answer that nobody has judged by then is forgotten."""
+    keep: Annotated[Seconds, AboveZero] = 90 * 86_400.0
+    """An answer that was judged is forgotten this long after it was."""
+    max_exchange: Annotated[Bytes, AboveZero] = 256 * 2**10
+    """Of a request and its answer together; longer ones are not kept."""

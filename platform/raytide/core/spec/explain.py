@@ -16,6 +16,7 @@ from raytide.core.errors import Finding
 from raytide.core.spec.expect import Place, one_of
 from raytide.core.spec.source import Source
 from raytide.core.spec.suggest import nearest
+from raytide.core.url import without_passwords
 
 
 def explain(error: ValidationError, schema: Mapping[str, Any], source: Source) -> tuple[Finding, ...]:
@@ -29,7 +30,7 @@ def explain(error: ValidationError, schema: Mapping[str, Any], source: Source) -
 
 
 def found(value: object) -> str:
-    """The value as a person would name it."""
+    """The value as a person would name it, without a password."""
     match value:
         case dict():
             return "a map" if value else "an empty map"
@@ -37,7 +38,7 @@ def found(value: object) -> str:
             return f"a list of {len(value)}" if value else "an empty list"
         case None:
             return "nothing"
-    text = repr(value) if isinstance(value, str) else json.dumps(value)
+    text = repr(without_passwords(value)) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 

@@ -18,6 +18,7 @@ from raytide.core.spec.explain import explain, found
 from raytide.core.spec.job import Job
 from raytide.core.spec.mark import KeyPath, Mark
 from raytide.core.spec.overrides import overridden
+from raytide.core.spec.pipeline import Pipeline
 from raytide.core.spec.schema import schema_of
 from raytide.core.spec.service import Service
 from raytide.core.spec.source import Source, read_text
@@ -25,14 +26,14 @@ from raytide.core.spec.suggest import nearest
 
 _Kind = TypeVar("_Kind", bound=Document)
 
-KINDS: Final[tuple[type[Cluster] | type[Service] | type[Job], ...]] = (Cluster, Service, Job)
+KINDS: Final[tuple[type[Cluster] | type[Service] | type[Job] | type[Pipeline], ...]] = (Cluster, Service, Job, Pipeline)
 """Every kind of document; `kind:` takes the name of its class."""
 
-AnyDocument = Annotated[Cluster | Service | Job, Field(discriminator="kind")]
+AnyDocument = Annotated[Cluster | Service | Job | Pipeline, Field(discriminator="kind")]
 """A document of any kind."""
 
 
-def read(path: Path, overrides: tuple[str, ...] = ()) -> Cluster | Service | Job:
+def read(path: Path, overrides: tuple[str, ...] = ()) -> Cluster | Service | Job | Pipeline:
     """The document that a file declares.
 
     Args:
@@ -42,17 +43,17 @@ def read(path: Path, overrides: tuple[str, ...] = ()) -> Cluster | Service | Job
     Raises:
         SpecError: Something is wrong with the file or an override; carries every finding, in file order.
     """
-    return document_of(_source(path, overrides), KINDS)
+    return document_of(source_of(path, overrides), KINDS)
 
 
 def read_as(kind: type[_Kind], path: Path, overrides: tuple[str, ...] = ()) -> _Kind:
     """The document of one kind that a file declares; a file of another kind is a SpecError as in `read`."""
-    return document_of(_source(path, overrides), (kind,))
+    return document_of(source_of(path, overrides), (kind,))
 
 
 def marks_of(path: Path, overrides: tuple[str, ...] = ()) -> Callable[[KeyPath], Mark]:
     """Where each key of a file stands, for findings that only its use brings up; arguments and errors as in `read`."""
-    return _source(path, overrides).mark
+    return source_of(path, overrides).mark
 
 
 def document_of(source: Source, kinds: Iterable[type[_Kind]]) -> _Kind:
@@ -75,7 +76,8 @@ def document_of(source: Source, kinds: Iterable[type[_Kind]]) -> _Kind:
     return document
 
 
-def _source(path: Path, overrides: tuple[str, ...]) -> Source:
+def source_of(path: Path, overrides: tuple[str, ...] = ()) -> Source:
+    """What a file holds, whatever it declares; overrides and errors as in `read`, of YAML alone."""
     return reduce(overridden, overrides, Source.of_text(read_text(path), str(path)))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import re
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from raytide.core.spec.access import Access
-from raytide.core.spec.base import AboveZero, Document, Name, Strict
+from raytide.core.spec.access import Access, Feedback
+from raytide.core.spec.base import AboveZero, Document, Name, OwnedMetadata, Strict
 from raytide.core.spec.cluster import Accelerator, Market
 from raytide.core.spec.rollout import Rollout
 from raytide.core.units import Bytes, Count, Fraction, Seconds, UsdPerHour
@@ -25,14 +26,36 @@ class Model(Strict):
     """LoRA adapters of the model by the name that clients give as `model`; sources as that of the model."""
 
 
+_SECRET: Final = re.compile(r"(^|_)(token|password|secret|api_?key)$")
+
+
+def _without_secrets(args: dict[str, Any]) -> dict[str, Any]:
+    if named := [name for name, value in args.items() if _SECRET.search(name) and isinstance(value, str)]:
+        # They would stand in Serve's configuration, which the dashboard shows, and in the history of changes.
+        raise ValueError(f"no {' nor '.join(named)}: a secret is given by the cluster's environment, as HF_TOKEN")
+    return args
+
+
 class Engine(Strict):
     """The program that runs the model, with its own arguments passed through."""
 
     kind: Literal["vllm", "emulated"] = "vllm"
     """`emulated` answers at the speed of the hardware's `performance` and computes nothing: for rehearsals without
     accelerators."""
-    args: dict[str, Any] = Field(default_factory=dict)
-    """vLLM engine arguments with underscores, as `max_model_len: 4096`; an emulated engine takes its limits here."""
+    args: Annotated[dict[str, Any], AfterValidator(_without_secrets)] = Field(default_factory=dict)
+    """vLLM engine arguments with underscores, as `max_model_len: 4096`; an emulated engine takes its limits here,
+    and `fail_every: 3` makes every third request fail, to rehearse what becomes of a bad revision."""
+
+    @model_validator(mode="after")
+    def _emulates(self) -> Self:
+        """What vLLM alone reads is let be, so that a file can be rehearsed as it is."""
+        limits = [self.args[name] for name in _LIMITS if name in self.args]
+        if self.kind == "emulated" and not all(type(limit) is int and limit > 0 for limit in limits):
+            raise ValueError(f"whole numbers above zero for {', '.join(_LIMITS)} of an emulated engine")
+        return self
+
+
+_LIMITS: Final = ("max_model_len", "max_num_seqs", "max_num_batched_tokens", "fail_every")
 
 
 class IterationTime(Strict):
@@ -190,6 +213,8 @@ class ServiceSpec(Strict):
     traffic: Traffic | None = None
     scaling: Scaling = Scaling()
     access: Access = Access()
+    feedback: Feedback | None = None
+    """Where unset, no answer is kept."""
     rollout: Rollout | None = None
     """Where unset, a new revision replaces the replicas one after the other."""
 
@@ -214,4 +239,5 @@ class Service(Document):
     """A model behind OpenAI routes, kept at the cheapest size that meets its objectives."""
 
     kind: Literal["Service"]
+    metadata: OwnedMetadata
     spec: ServiceSpec
