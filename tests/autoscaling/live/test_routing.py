@@ -28,7 +28,7 @@ ENGINE = Engine(
 
 def _upstream(**stands: int) -> Upstream:
     idle = {"report": 1, "running": 0, "waiting": 0, "waiting_prompt_tokens": 0, "kv_tokens": 0, **stands}
-    return Upstream(replica="a", variant="v", address="10.0.0.1:4000", engine=ENGINE, **idle)
+    return Upstream(replica="a", variant="v", address="10.0.0.1:4000", engine=ENGINE, key="", **idle)
 
 
 def _replicas(fleet: Fleet, *reports: ReplicaReport, looked_s: float = 100.0, since_s: float = 90.0) -> list[str]:
@@ -39,9 +39,11 @@ def _replicas(fleet: Fleet, *reports: ReplicaReport, looked_s: float = 100.0, si
 
 
 def test_a_ready_replica_is_routed_to_with_its_address_and_its_load(report_of: ReportOf) -> None:
-    report = report_of(running=3, waiting=1, waiting_prompt_tokens=70, kv_tokens=900)
+    report = report_of(key="of-a", running=3, waiting=1, waiting_prompt_tokens=70, kv_tokens=900)
     upstream = upstream_of(report)
     assert (upstream.replica, upstream.variant, upstream.address) == ("a", "v", "10.0.0.1:4000")
+    assert upstream.key == report.key == "of-a"
+    assert "of-a" not in repr((report, upstream))
     assert (upstream.running, upstream.waiting, upstream.waiting_prompt_tokens, upstream.kv_tokens) == (3, 1, 70, 900)
     assert upstream.engine == report.engine
 

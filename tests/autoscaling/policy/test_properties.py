@@ -131,7 +131,11 @@ def test_no_decision_goes_beyond_what_a_user_set(
         assert held <= limit or not ordered
 
 
+ALMOST_FREE = {"variants": [{}, {"usd_per_hour": 5e-324}], "max_usd_per_hour": 0.0}
+
+
 @FEW
+@example(said=ALMOST_FREE, steps=[({}, 1)])  # a budget allows an infinite number of what costs next to nothing
 @given(said=TERMS, steps=STEPS)
 def test_every_decision_has_reasons_and_is_the_same_when_asked_again(
     said: dict[str, Any], steps: list[Any], declared: Callable[..., Terms], walked: Callable[..., Walked]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raytide.autoscaling.performance.engine import Engine, Iteration
@@ -18,6 +18,12 @@ from raytide.autoscaling.simulate.traces.trace import Trace
 from raytide.autoscaling.terms import Objective, Terms, TrafficClass, Variant
 
 NEVER = float("inf")
+NARROW = Engine(
+    iteration=Iteration(base_s=0.005, per_sequence_s=0.0, per_kv_token_s=0.0, per_prefill_token_s=1e-5),
+    kv_capacity_tokens=60,
+    chunk_tokens=32,
+    max_num_seqs=4,
+)
 
 
 @dataclass(eq=False)
@@ -38,6 +44,13 @@ class Request:
     @property
     def in_cache(self) -> int:
         return self.context - 1 if self.left == 0 and self.produced else self.context
+
+
+GIVES_WAY = [
+    Request(arrival_s=0.0, prompt=prompt, output=output, cached=0)
+    for prompt, output in [*[(1, 1)] * 8, (1, 3), (24, 3), (1, 1), (32, 1), (1, 1)]
+]
+"""A prompt that is computed in part is what makes room."""
 
 
 @dataclass
@@ -225,6 +238,7 @@ def test_routers_choose_like_the_reference_among_unequal_replicas(
     compare(requests, fleet)
 
 
+@example(GIVES_WAY, NARROW, [])
 @settings(max_examples=60)
 @given(workloads(), engines(), moments)
 def test_every_request_finishes_once_and_every_ledger_returns_to_zero(

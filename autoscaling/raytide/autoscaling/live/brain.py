@@ -22,11 +22,11 @@ from raytide.autoscaling.journal import Entry, entered
 from raytide.autoscaling.live.counted import GatewayCount
 from raytide.autoscaling.live.fleet import Fleet
 from raytide.autoscaling.live.follow import AGE, TARGET
-from raytide.autoscaling.live.gauges import Gauges
 from raytide.autoscaling.live.journal_file import JournalFile
 from raytide.autoscaling.live.ledger import Ledger
-from raytide.autoscaling.live.measures import Measure, measures_of
+from raytide.autoscaling.live.measures import Measure, counts_of, measures_of
 from raytide.autoscaling.live.memory import Memory, load, save
+from raytide.autoscaling.live.metrics import Metrics
 from raytide.autoscaling.live.observe import Observer
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.live.routes import Routes, Upstream
@@ -64,7 +64,7 @@ class Brain:
         self._revision = revision
         self._see = see
         self._now_s = now_s
-        self._show = show or Gauges(service, revision).show
+        self._show = show or Metrics(service, revision).show
         self._observer = Observer()
         self._ledger = Ledger()
         self._fleets: Sequence[Fleet] = ()
@@ -210,7 +210,7 @@ class Brain:
         self._known = self._decision.state
         self._ledger.enter(seen, self._decision, self._fleets, terms)
         self._num_decisions += 1
-        self._show(measures_of(self._decision, terms))
+        self._show((*measures_of(self._decision, self._known, terms), *counts_of(seen)))
         self._record(entered(policy, terms, seen, self._decision, begins=before is fresh), before, self._known)
 
     def _record(self, entry: Entry, before: Knowledge, known: Knowledge) -> None:

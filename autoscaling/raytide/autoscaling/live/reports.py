@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from raytide.autoscaling.capacity import Capacity
 from raytide.autoscaling.observation import Iterations
@@ -48,6 +48,8 @@ class ReplicaReport:
     variant: str
     address: str
     """`host:port` of the replica's own HTTP server."""
+    key: str = field(default="", repr=False)
+    """What that server asks for: whoever has it was told by the brain."""
     number: int
     """Rises with every report of a replica; one that is sent again, because no answer came, is told by it."""
     since_s: float

@@ -21,6 +21,8 @@ class Upstream:
     variant: str
     address: str
     """`host:port` of its own HTTP server."""
+    key: str = field(default="", repr=False)
+    """What that server asks for, as a bearer's token; empty of a replica that asks for nothing."""
     report: int
     """Number of its latest report: one that is gone makes no further one."""
     running: int
@@ -36,6 +38,7 @@ def upstream_of(report: ReplicaReport) -> Upstream:
         replica=report.replica,
         variant=report.variant,
         address=report.address,
+        key=report.key,
         report=report.number,
         running=report.running,
         waiting=report.waiting,

@@ -38,6 +38,8 @@ class BrainSettings:
     """Of a canary; None of the revision that serves."""
     quality: Quality | Missing = _UNSCORED
     """The score of its model in the registry, which a canary's is compared with."""
+    team: str = ""
+    """Whose the service is, as declared: the accountant reads it from here."""
 
     @property
     def policy(self) -> Raytide:

@@ -17,7 +17,7 @@ def fleets(application: str, variants: Iterable[str], targets: Mapping[str, int]
     `targets` are the wanted numbers of those variants that were decided on; the others have Serve's own.
     """
     deployments = serve_details()["applications"][application]["deployments"]
-    return tuple(_fleet(name, deployments[name], targets) for name in variants if name in deployments)
+    return tuple(fleet_of(name, deployments[name], targets) for name in variants if name in deployments)
 
 
 def serve_details() -> Mapping[str, Any]:
@@ -38,7 +38,8 @@ def own_fleets(variants: Iterable[str], targets: Mapping[str, int]) -> tuple[Fle
     return fleets(serve.get_replica_context().app_name, variants, targets)
 
 
-def _fleet(name: str, deployment: Mapping[str, Any], targets: Mapping[str, int]) -> Fleet:
+def fleet_of(name: str, deployment: Mapping[str, Any], targets: Mapping[str, int]) -> Fleet:
+    """A variant's replicas by Serve's account of its deployment; `targets` as for `fleets`."""
     states = {replica["replica_id"]: str(replica["state"]).split(".")[-1] for replica in deployment["replicas"]}
     ordered_s = {replica["replica_id"]: float(replica["start_time_s"]) for replica in deployment["replicas"]}
     return Fleet(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -32,11 +32,12 @@ class Covering:
     max_total: int
     """No more replicas in all are ever of use."""
 
-    @property
-    def needs(self) -> Floats:
-        """What the rows must reach, less the rounding allowed."""
-        needs: Floats = self.least - SLACK * np.maximum(1.0, np.abs(self.least))
-        return needs
+    needs: Floats = field(init=False)
+    """What the rows must reach, less the rounding allowed; a search asks for it at every node."""
+
+    def __post_init__(self) -> None:
+        """Fills in what follows from the rest."""
+        object.__setattr__(self, "needs", self.least - SLACK * np.maximum(1.0, np.abs(self.least)))
 
     def admits(self, counts: Counts) -> bool:
         """Whether these counts keep every row."""

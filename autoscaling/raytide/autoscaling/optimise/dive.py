@@ -76,12 +76,13 @@ class _Dive:
 
 def _room(column: Column, needs: tuple[float, ...]) -> tuple[int, int]:
     """The lowest and the highest count that meets every row; lowest above highest where none does."""
-    low, high = 0, max(column.values)
+    low, high = 0.0, float(max(column.values))
     for need, row in zip(needs, column.rows, strict=True):
         if row > 0:
-            low = max(low, math.ceil(need / row))
+            low = max(low, need / row)
         elif row < 0:
-            high = min(high, math.floor(need / row))
+            high = min(high, need / row)
         elif need > 0:
             return 1, 0
-    return low, high
+    # Only now whole: a price of next to nothing allows an infinite number.
+    return (math.ceil(low), math.floor(high)) if low <= high else (1, 0)

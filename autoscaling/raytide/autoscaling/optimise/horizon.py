@@ -6,6 +6,7 @@ price of a change are in it; what is uncertain (forecast, preemption) is not, an
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -121,10 +122,10 @@ def promising(options: tuple[Option, ...], end: Mapping[str, int], limit: int = 
         *sorted(
             (option for option in options if end.get(option.variant)), key=lambda o: -o.usd_per_hour * end[o.variant]
         )[: limit - 2],
-        *sorted(fast, key=_usd_per_work)[:1],
-        *sorted(fast, key=lambda option: (option.usd_per_hour, option.variant))[:1],
+        *heapq.nsmallest(1, fast, key=_usd_per_work),
+        *heapq.nsmallest(1, fast, key=lambda option: (option.usd_per_hour, option.variant)),
         *sorted((option for option in options if option.num_now), key=lambda option: -option.capacity * option.num_now),
-        *sorted(usable, key=_usd_per_work),
+        *heapq.nsmallest(limit, usable, key=_usd_per_work),
     )
     picked = set(list(dict.fromkeys(option.variant for option in ranked))[:limit])
     return tuple(option for option in options if option.variant in picked)

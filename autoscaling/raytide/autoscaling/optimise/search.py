@@ -75,12 +75,14 @@ def _trimmed(covering: Covering, counts: Counts) -> Counts:
     over = covering.rows @ counts - covering.needs
     if over.min() < 0:
         return counts
-    there = np.flatnonzero((counts > 0) & (covering.costs > 0))
     falling = (covering.rows > 0).any(axis=1)  # the other rows only gain by every replica that goes
-    rows, spare = covering.rows[falling].T.tolist(), over[falling].tolist()
-    for column in there[np.argsort(-covering.costs[there], kind="stable")].tolist():
-        row, count = rows[column], int(counts[column])
-        gone = min(count, *(int(left / each) for left, each in zip(spare, row, strict=True) if each > 0))
-        counts[column] -= gone
-        spare = [left - gone * each for left, each in zip(spare, row, strict=True)]
+    rows, spare = covering.rows[falling], over[falling]
+    there = np.flatnonzero((counts > 0) & (covering.costs > 0) & (rows <= spare[:, None]).all(axis=0))
+    there = there[np.argsort(-covering.costs[there], kind="stable")]
+    left = spare.tolist()
+    for column, count, row in zip(there.tolist(), counts[there].tolist(), rows[:, there].T.tolist(), strict=True):
+        gone = int(min([count, *[over / each for over, each in zip(left, row, strict=True) if each > 0]]))
+        if gone:
+            counts[column] = count - gone
+            left = [over - gone * each for over, each in zip(left, row, strict=True)]
     return counts

@@ -39,6 +39,7 @@ class Supply:
 def supplies_of(observation: Observation, terms: Terms, known: Knowledge) -> tuple[Supply, ...] | Missing:
     """Every variant with an engine that is known, in the order of the observation; missing where none is."""
     found: list[Supply] = []
+    first_work_s = 0.0
     why, variants = "the service runs no variant", {variant.name: variant for variant in terms.variants}
     for view in observation.variants:
         variant = variants[view.name]
@@ -46,8 +47,10 @@ def supplies_of(observation: Observation, terms: Terms, known: Knowledge) -> tup
         if isinstance(engine, Missing):
             why = f"nothing is known of the engine of {view.name}: {engine.reason}"
             continue
-        first = found[0].engine if found else engine
-        found.append(_supply(variant, view, engine, request_work_s(known.work, first), terms, known))
+        work_s = request_work_s(known.work, engine)
+        first_work_s = first_work_s or work_s
+        bears = bearable_work(engine, known.work, terms.objective) * first_work_s / work_s
+        found.append(_supply(variant, view, engine, bears, known))
     return tuple(found) if found else Missing(reason=why)
 
 
@@ -66,15 +69,13 @@ def _calibrated(base: Engine, calibration: Calibration) -> Engine:
     return replace(base, iteration=calibration.iteration)
 
 
-def _supply(
-    variant: Variant, view: VariantView, engine: Engine, first_work_s: float, terms: Terms, known: Knowledge
-) -> Supply:
+def _supply(variant: Variant, view: VariantView, engine: Engine, bears: float, known: Knowledge) -> Supply:
     fills, waiting_work_s = (0.0, 0.0) if isinstance(view.gauges, Missing) else _in_flight(view.gauges, engine)
     return Supply(
         variant=variant,
         view=view,
         engine=engine,
-        bears=bearable_work(engine, known.work, terms.objective) * first_work_s / request_work_s(known.work, engine),
+        bears=bears,
         cold_start_s=known.cold_starts_s.get(variant.name, variant.cold_start_s),
         fills=fills,
         waiting_work_s=waiting_work_s,

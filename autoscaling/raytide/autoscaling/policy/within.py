@@ -79,7 +79,7 @@ def _within_budget(targets: Targets, terms: Terms, dearest: Sequence[str]) -> Bo
     over = sum(prices[name] * num for name, num in kept.items()) - terms.max_usd_per_hour * (1 + _ROUNDING)
     for name in dearest:
         if over > 0 and prices[name] > 0:
-            cut = min(kept[name], math.ceil(over / prices[name]))
+            cut = math.ceil(min(kept[name], over / prices[name]))
             kept[name] -= cut
             over -= cut * prices[name]
     return kept, _budget_reason(targets, kept, terms.max_usd_per_hour)

@@ -462,7 +462,7 @@ def _give_way(world: World, r: int) -> None:
         requests[request].cached_tokens = 0
         replica.held_tokens -= context
         replica.waiting_tokens += context - replica.partial_left
-        replica.partial = NONE
+        replica.partial, replica.partial_left = NONE, 0
         _wait_first(world, r, request)
         return
     last = 0

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 KEPT: Final = 64
 LEAST: Final = 5
 MOST_LAGS: Final = 3
+MOST_LOG: Final = 700.0
+"""Of a prediction; the exponential of more is no number."""
 Q_LEVEL: Final = 1.0
 Q_TREND: Final = 0.1
 R_VALUE: Final = 10.0
@@ -103,7 +105,7 @@ def autoregressed(values: NDArray[np.float64]) -> float:
     raw, lags = _best(values)
     if lags:
         return max(0.0, raw)
-    return max(0.0, math.expm1(_best(np.log1p(values))[0]))
+    return max(0.0, math.expm1(min(_best(np.log1p(values))[0], MOST_LOG)))
 
 
 def _best(values: NDArray[np.float64]) -> tuple[float, int]:

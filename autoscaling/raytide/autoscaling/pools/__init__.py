@@ -1,0 +1,1 @@
+"""From replicas that are wanted to nodes that each pool keeps: pure, as the decisions that they follow from."""
