@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from raytide.core.errors import RaytideError
-from raytide.jobs.artefact import exclusive, new_folder, write_json, write_text
+from raytide.core.errors import RaytideError, RunFailed
+from raytide.jobs.artefact import exclusive, new_folder, resumed_folder, write_json, write_text
 from raytide.jobs.differences import differences
 
 
@@ -68,3 +68,40 @@ def test_differences_are_named_as_in_the_file() -> None:
     before, now = {"steps": 300, "model": {"layers": 2, "heads": 4}}, {"steps": 400, "model": {"layers": 4, "heads": 4}}
     assert differences(before, now) == "steps: 300, now 400; model.layers: 2, now 4"
     assert differences(now, now) == ""
+
+
+def test_a_killed_writer_goes_on_where_it_was_and_a_new_intention_starts_afresh(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    for error in (SystemExit(143), RunFailed("a task failed")):
+        with pytest.raises(type(error)):
+            _interrupted(target, "one", error)
+    with resumed_folder(target, "one") as folder:
+        assert (folder / "part").read_text() == "xx"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+    with pytest.raises(SystemExit):
+        _interrupted(tmp_path / "other", "one", SystemExit(143))
+    with resumed_folder(tmp_path / "other", "two") as folder:
+        assert list(folder.iterdir()) == []
+
+
+def test_what_others_have_begun_beside_it_stays(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        _interrupted(tmp_path / "data.clean", "one", SystemExit(143))
+    with resumed_folder(tmp_path / "data", "two"):
+        pass
+    with resumed_folder(tmp_path / "data.clean", "one") as folder:
+        assert (folder / "part").read_text() == "x"
+
+
+def test_a_mistake_of_the_user_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
+    with pytest.raises(RaytideError):
+        _interrupted(tmp_path / "data", "one", RaytideError("too small"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _interrupted(target: Path, key: str, error: BaseException) -> None:
+    with resumed_folder(target, key) as folder:
+        with (folder / "part").open("a") as part:
+            part.write("x")
+        raise error

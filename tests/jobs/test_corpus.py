@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from raytide.core.errors import RaytideError
-from raytide.core.spec.job import Corpus
+from raytide.core.spec.preprocess import Corpus
 from raytide.jobs.preprocess.corpus import list_files
 
 
@@ -32,6 +32,22 @@ def test_a_url_lists_the_same_files_as_its_folder(folder: Path) -> None:
 
 def test_the_size_limit_takes_the_first_files(folder: Path) -> None:
     assert list_files(Corpus.model_validate({"source": str(folder), "max_bytes": "250B"})).files == ("a.py", "b.py")
+
+
+def test_a_limit_below_the_first_file_is_a_sentence(folder: Path) -> None:
+    with pytest.raises(RaytideError, match=r"larger than spec\.corpus\.max_bytes"):
+        list_files(Corpus.model_validate({"source": str(folder), "max_bytes": "10B"}))
+
+
+def test_a_source_may_be_one_file_and_its_name_is_no_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "we[ird]*"
+    folder.mkdir()
+    for name in ("a[1].txt", "a1.txt"):
+        (folder / name).write_text("x")
+    for source in (folder / "a[1].txt", f"file://{folder}/a[1].txt"):
+        listing = list_files(Corpus(source=str(source)))
+        assert (listing.root.removeprefix("file://"), listing.files) == (str(folder), ("a[1].txt",))
+    assert list_files(Corpus(source=str(folder))).files == ("a1.txt", "a[1].txt")
 
 
 def test_a_changed_file_changes_the_fingerprint(folder: Path) -> None:

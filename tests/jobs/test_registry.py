@@ -24,6 +24,12 @@ def registered(storage: Path, weights: str, name: str = "chat") -> ModelVersion:
     return register(name, folder, metrics={"perplexity": 7.5}, tags={"data_hash": "d1"}, alias="candidate")
 
 
+def test_a_lineage_that_was_cut_in_half_is_said_in_one_sentence(storage: Path) -> None:
+    (registered(storage, "one").path / "lineage.json").write_text('{"data_h')
+    with pytest.raises(RaytideError, match=r"lineage.json is damaged"):
+        versions("chat")
+
+
 def test_versions_aliases_and_lineage_in_one_life(storage: Path) -> None:
     with pytest.raises(RaytideError, match="it is empty"):
         resolve("registry:chat@candidate")
@@ -78,3 +84,15 @@ def test_a_version_says_what_it_was_evaluated_on(storage: Path) -> None:
     (folder / "model.safetensors").write_text("one")
     found = register("chat", folder, metrics={}, tags={EVALUATED_ON: "d2", "report": "r.json"}, alias="candidate")
     assert (found.evaluated_on, found.tags) == ("d2", {EVALUATED_ON: "d2", "report": "r.json"})
+
+
+@pytest.mark.parametrize("uri", ["http://me:hunter2@127.0.0.1:1", "nosuch://me:hunter2@h", "https://me:hunter2@h:x"])
+def test_no_error_repeats_the_password_of_the_registry(
+    storage: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RaytideError) as said:
+        versions("chat")
+    assert "hunter2" not in str(said.value)
+    assert "MLFLOW_TRACKING_URI" in str(said.value) or "me:…@" in str(said.value)

@@ -5,7 +5,18 @@ from raytide.jobs.train.metrics import FILE, StepMetrics, append_metrics, drop_m
 
 def entry(step: int) -> StepMetrics:
     return StepMetrics(
-        step=step, loss=1.0, learning_rate=0.1, gradient_norm=1.0, tokens=step, tokens_per_s=1.0, elapsed_s=step
+        step=step,
+        loss=1.0,
+        learning_rate=0.1,
+        gradient_norm=1.0,
+        tokens=step,
+        tokens_per_s=1.0,
+        elapsed_s=step,
+        workers=1,
+        worker_s=step,
+        position=step,
+        samples_checksum=0,
+        memory_bytes=1,
     )
 
 

@@ -1,7 +1,4 @@
-from hypothesis import given
-from hypothesis import strategies as st
-
-from raytide.jobs.preprocess.split import HELD_OUT, first_of_each, place
+from raytide.jobs.preprocess.split import HELD_OUT, place
 
 corpus = [f"document {number}" for number in range(2000)]
 
@@ -24,9 +21,3 @@ def test_more_shards_move_no_document_across_the_split() -> None:
 def test_nothing_is_held_out_of_a_zero_share_and_all_of_a_full_one() -> None:
     assert all(place(text, seed=0, held_out=0.0, shards=2).shard != HELD_OUT for text in corpus)
     assert all(place(text, seed=0, held_out=1.0, shards=2).shard == HELD_OUT for text in corpus)
-
-
-@given(st.lists(st.sampled_from("abc")))
-def test_one_of_equal_neighbours_is_kept(ranks: list[str]) -> None:
-    ranks.sort()
-    assert [ranks[position] for position in first_of_each(ranks)] == sorted(set(ranks))

@@ -4,9 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raytide.core.spec.job import Tokenizer
+from raytide.core.spec.preprocess import Tokenizer
 from raytide.jobs.preprocess.bpe import BOS, EOS, train_tokenizer
 from raytide.jobs.preprocess.documents import taken
+from raytide.jobs.preprocess.read.chat import text_of
 
 TEXTS = [f"def function_{number}(argument):\n    return argument + {number}  # é 漢\n" for number in range(200)]
 
@@ -41,6 +42,14 @@ def test_a_conversation_becomes_one_text(folder: Path) -> None:
     messages = [{"role": "user", "content": "hello"}]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert text == f"{BOS}user: hello\nassistant: "
+
+
+def test_a_conversation_of_the_corpus_reads_as_the_template_writes_it(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+    template = AutoTokenizer.from_pretrained(folder / "first").apply_chat_template(turns, tokenize=False)
+    assert template == f"{BOS}{text_of(turns)}"
 
 
 def test_documents_are_taken_until_they_fill_the_sample() -> None:

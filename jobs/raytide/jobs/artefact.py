@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from raytide.core.errors import RaytideError
+from raytide.core.errors import RaytideError, RunFailed
 
 
 @contextmanager
@@ -30,6 +31,31 @@ def new_folder(target: Path) -> Iterator[Path]:
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def resumed_folder(target: Path, key: str) -> Iterator[Path]:
+    """A temporary folder that becomes `target` when the block succeeds, and else waits for the next try.
+
+    It is found again by who makes the same, which `key` says; what was begun for another key is deleted. A block that
+    ends with a mistake of the user leaves nothing.
+
+    Not for two writers at once: hold `exclusive(target)` around it.
+    """
+    partial = target.with_name(f".{target.name}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.partial")
+    # Exactly a key: `.data.*` would also match what another job has begun for `data.clean`.
+    for other in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.partial"):
+        if other != partial:
+            shutil.rmtree(other)
+    partial.mkdir(exist_ok=True)
+    try:
+        yield partial
+    except RunFailed:
+        raise
+    except RaytideError:
+        shutil.rmtree(partial)
+        raise
+    partial.rename(target)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -74,6 +100,11 @@ def sha256_of_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_folder(folder: Path) -> str:
+    """One SHA-256 over names and bytes of the files in a folder; a hundred gigabytes take a minute or so to read."""
+    return sha256_of_json({file.name: sha256_of_file(file) for file in sorted(folder.iterdir()) if file.is_file()})
 
 
 def sha256_of_json(content: Any) -> str:

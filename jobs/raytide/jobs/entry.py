@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -10,29 +11,58 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar, get_args
 
 from raytide.core.errors import ClusterRefused, ClusterUnreachable, RaytideError, RunFailed
-from raytide.core.spec.job import EvaluateSpec, Job, PreprocessSpec, TrainSpec
+from raytide.core.spec.evaluate import EvaluateSpec
+from raytide.core.spec.infer import InferSpec
+from raytide.core.spec.job import Job
+from raytide.core.spec.preprocess import PreprocessSpec
 from raytide.core.spec.read import read_as
+from raytide.core.spec.train import TrainSpec
 
-_Spec = TypeVar("_Spec", PreprocessSpec, TrainSpec, EvaluateSpec)
+_Spec = TypeVar("_Spec", PreprocessSpec, TrainSpec, EvaluateSpec, InferSpec)
+_metadata: ContextVar[dict[str, str] | None] = ContextVar("metadata", default=None)
+"""What Ray is told of this job where it is not submitted with other words."""
 
 
 def main(kind: type[_Spec], run: Callable[[_Spec], None]) -> int:
     """The exit code of one job: reads `FILE [--set KEY=VALUE …]` from the command line and runs it."""
+
+    def job() -> None:
+        declared, spec = _read(kind)
+        _metadata.set(declared.metadata.for_ray)
+        run(spec)
+
+    return exit_code_of(job)
+
+
+def exit_code_of(job: Callable[[], None]) -> int:
+    """The exit code of what a job does; what a user can cause is said in one sentence."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        run(_spec(kind))
+        job()
     except RaytideError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENOSPC and not error.filename:
+            raise
+        sys.stderr.write(f"{_of_files(error)}\n")
+        return RaytideError.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
         return 130
     return 0
+
+
+def _of_files(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"The disk is full ({error.filename or 'writing'}); free some, and submit the job again."
+    return f"{error.filename} cannot be used ({error.strerror}); correct the path or its permissions."
 
 
 def say(line: str) -> None:
@@ -68,11 +98,12 @@ def last_line(error: BaseException) -> str:
 def _connect(address: str) -> None:
     import ray
     from ray.exceptions import AuthenticationError
+    from ray.job_config import JobConfig
 
     _check_reachable(address)
     try:
         # What workers print stays in their logs, which the dashboard shows; a job prints its own few lines.
-        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(log_to_driver=False, logging_level=logging.WARNING, job_config=JobConfig(metadata=_metadata.get()))
     except (ConnectionError, AuthenticationError) as error:
         # Something listens there, and Ray says no more than "failed to connect" when a token is missing or wrong.
         raise ClusterRefused(
@@ -99,18 +130,18 @@ def _check_reachable(address: str) -> None:
         ) from error
 
 
-def _spec(kind: type[_Spec]) -> _Spec:
+def _read(kind: type[_Spec]) -> tuple[Job, _Spec]:
     (task,) = get_args(kind.model_fields["task"].annotation)
     parser = argparse.ArgumentParser(prog=f"python -m raytide.jobs.{task}", description=kind.__doc__)
     parser.add_argument("file", type=Path, help=f"a Job with task: {task}")
     parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[])
     arguments = parser.parse_args()
-    spec = read_as(Job, arguments.file, tuple(arguments.overrides)).spec
-    if not isinstance(spec, kind):
+    job = read_as(Job, arguments.file, tuple(arguments.overrides))
+    if not isinstance(job.spec, kind):
         raise RaytideError(
-            f"{arguments.file} declares a {spec.task} job; run it with python -m raytide.jobs.{spec.task}."
+            f"{arguments.file} declares a {job.spec.task} job; run it with python -m raytide.jobs.{job.spec.task}."
         )
-    return spec
+    return job, job.spec
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -18,10 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from raytide.core.errors import RaytideError
 from raytide.core.home import home
-from raytide.jobs.artefact import new_folder, sha256_of_file, sha256_of_json
+from raytide.core.url import without_passwords
+from raytide.jobs.artefact import new_folder, sha256_of_folder
+from raytide.jobs.json_file import read_object
 
 _REFERENCE: Final = re.compile(r"registry:(?P<name>[\w.-]+)@(?P<which>[\w.-]+)")
 
@@ -63,7 +66,7 @@ def register(
     name: str, folder: Path, *, metrics: Mapping[str, float], tags: Mapping[str, str], alias: str
 ) -> ModelVersion:
     """The version that holds these files, with the alias moved to it; equal files are one version."""
-    with _client() as client:
+    with tracking_client() as client:
         path = _stored(name, folder)
         _ensure_name(client, name)
         known = next((v for v in _all(client, name) if v.source == str(path)), None)
@@ -83,13 +86,13 @@ def resolve(reference: str) -> ModelVersion:
         raise RaytideError(
             f"{reference} is no model reference; write registry:NAME@ALIAS, as registry:chat@production."
         )
-    with _client() as client:
+    with tracking_client() as client:
         return _find(client, parts["name"], parts["which"])
 
 
 def versions(name: str) -> tuple[ModelVersion, ...]:
     """All versions of a model, oldest first; none where the name is unknown."""
-    with _client() as client:
+    with tracking_client() as client:
         return tuple(_read(client, name, found.version) for found in _all(client, name))
 
 
@@ -99,7 +102,7 @@ def promote(name: str, version_or_alias: str, alias: str = "production") -> Mode
     Raises:
         RaytideError: The name, version or alias does not exist.
     """
-    with _client() as client:
+    with tracking_client() as client:
         found = _find(client, name, version_or_alias)
         now = _named(client, name, alias)
         if now not in (None, found.version):
@@ -114,7 +117,7 @@ def rollback(name: str, alias: str = "production") -> ModelVersion:
     Raises:
         RaytideError: The name does not exist, or the alias was never moved from another version.
     """
-    with _client() as client:
+    with tracking_client() as client:
         _require(client, name)
         before = _before(client, name, alias)
         if not before:
@@ -125,12 +128,21 @@ def rollback(name: str, alias: str = "production") -> ModelVersion:
 
 
 def tracking_uri() -> str:
-    """Where MLflow keeps the registry."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'registry.db'}"
+    """Where MLflow keeps the registry.
+
+    Raises:
+        RaytideError: The variable holds no URI that MLflow could open.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'registry.db'}"
+    try:
+        urlsplit(uri).port  # noqa: B018 (asked for, it says whether it is one)
+    except ValueError:  # without the URI, of which a part may be a password that was written wrongly
+        raise RaytideError("MLFLOW_TRACKING_URI names a port that is none; correct it.") from None
+    return uri
 
 
 @contextmanager
-def _client() -> Iterator[Any]:
+def tracking_client() -> Iterator[Any]:
     """MLflow's client. One process at a time: SQLite has one writer, and first use creates the tables."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for noisy in ("alembic", "mlflow.store.db.utils"):  # one line per migration of an empty database
@@ -144,13 +156,13 @@ def _client() -> Iterator[Any]:
         try:
             yield MlflowClient(tracking_uri=tracking_uri(), registry_uri=tracking_uri())
         except MlflowException as error:
-            raise RaytideError(f"The registry {tracking_uri()} refuses: {error.message}") from error
+            refusal = f"The registry {tracking_uri()} refuses: {error.message}"
+            raise RaytideError(without_passwords(refusal)) from error
 
 
 def _stored(name: str, folder: Path) -> Path:
     """A copy of the folder below the registry's, named by its content."""
-    digest = sha256_of_json({file.name: sha256_of_file(file) for file in folder.iterdir()})[:16]
-    path = home() / "registry" / name / digest
+    path = home() / "registry" / name / sha256_of_folder(folder)[:16]
     if not path.exists():
         with new_folder(path) as copy:
             shutil.copytree(folder, copy, dirs_exist_ok=True)
@@ -231,5 +243,4 @@ def _read(client: Any, name: str, version: str) -> ModelVersion:
 
 
 def _lineage(path: Path) -> dict[str, Any]:
-    file = path / "lineage.json"
-    return json.loads(file.read_text()) if file.exists() else {}
+    return read_object(path / "lineage.json") or {}

@@ -2,7 +2,7 @@
 
 import sys
 
-from raytide.core.spec.job import EvaluateSpec
+from raytide.core.spec.evaluate import EvaluateSpec
 from raytide.jobs.entry import main
 from raytide.jobs.evaluate.run import run
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from raytide.jobs.preprocess.documents import taken, texts
+from raytide.jobs.evaluate.held_out import Document, domain_of, held_out_documents
+from raytide.jobs.evaluate.model import load_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,14 +23,37 @@ _WINDOWS_PER_BATCH: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """The negative log-likelihood of a text under a model."""
+class DocumentScore:
+    """The negative log-likelihood of one document under a model."""
 
+    domain: str
     nll_nats: float
     tokens: int
-    """Predicted tokens, the end of each document among them."""
+    """Predicted tokens, the end of the document among them."""
     bytes: int
     """Of the text, before tokenization."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The documents of a text, in one order for every model."""
+
+    documents: tuple[DocumentScore, ...]
+
+    @property
+    def nll_nats(self) -> float:
+        """Of the whole text."""
+        return math.fsum(each.nll_nats for each in self.documents)
+
+    @property
+    def tokens(self) -> int:
+        """Predicted tokens."""
+        return sum(each.tokens for each in self.documents)
+
+    @property
+    def bytes(self) -> int:
+        """Of the text, before tokenization."""
+        return sum(each.bytes for each in self.documents)
 
     @property
     def perplexity(self) -> float:
@@ -42,16 +65,26 @@ class Score:
         """Comparable between any two models."""
         return self.nll_nats / math.log(2) / self.bytes
 
+    def by_domain(self) -> dict[str, Score]:
+        """The same, apart for each domain; the largest first."""
+        domains: dict[str, list[DocumentScore]] = {}
+        for each in self.documents:
+            domains.setdefault(each.domain, []).append(each)
+        scores = {name: Score(documents=tuple(documents)) for name, documents in domains.items()}
+        return dict(sorted(scores.items(), key=lambda item: (-item[1].bytes, item[0])))
+
 
 def score(folder: Path, held_out: Path, max_bytes: float, untrained_seed: int | None = None) -> Score:
     """The score of an exported model, or of the same model before training where its seed is given."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
-    documents = list(taken(texts(held_out), max_bytes))
-    model = _model(folder, untrained_seed)
-    nll, tokens = _nll(model, _stream(folder, documents, model.config.eos_token_id))
-    return Score(nll_nats=nll, tokens=tokens, bytes=sum(len(text.encode()) for text in documents))
+    documents = list(held_out_documents(held_out, max_bytes))
+    model = load_model(folder, untrained_seed)
+    encoded = _encoded(folder, documents, model.config.eos_token_id)
+    nll = np.concatenate([np.zeros(1), _nll(model, np.concatenate(encoded))])  # nothing comes before the first token
+    ends = np.cumsum([len(tokens) for tokens in encoded])
+    return Score(documents=tuple(_per_document(documents, nll, ends)))
 
 
 def windows(stream: Tokens, length: int) -> Iterator[tuple[Tokens, Tokens]]:
@@ -61,40 +94,42 @@ def windows(stream: Tokens, length: int) -> Iterator[tuple[Tokens, Tokens]]:
         yield piece[:-1], piece[1:]
 
 
-def _model(folder: Path, untrained_seed: int | None) -> PreTrainedModel:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+def _per_document(
+    documents: Sequence[Document], nll: npt.NDArray[np.float64], ends: npt.NDArray[np.int64]
+) -> Iterator[DocumentScore]:
+    start = 0
+    for document, end in zip(documents, ends.tolist(), strict=True):
+        yield DocumentScore(
+            domain=domain_of(document.source),
+            nll_nats=math.fsum(nll[start:end]),
+            tokens=end - max(start, 1),
+            bytes=len(document.text.encode()),
+        )
+        start = end
 
-    from raytide.jobs.train.model import new_model
 
-    if untrained_seed is None:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    else:
-        model = new_model(AutoConfig.from_pretrained(folder), untrained_seed)
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _stream(folder: Path, documents: list[str], eos: int) -> Tokens:
+def _encoded(folder: Path, documents: Sequence[Document], eos: int | list[int]) -> list[Tokens]:
+    """The tokens of each document, with the end token after it."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    encoded = ([*encoding.ids, eos] for encoding in tokenizer.encode_batch(documents))
-    return np.fromiter(chain.from_iterable(encoded), dtype=np.int64)
+    end = eos[0] if isinstance(eos, list) else eos
+    texts = [document.text for document in documents]
+    return [np.array([*encoding.ids, end], dtype=np.int64) for encoding in tokenizer.encode_batch(texts)]
 
 
-def _nll(model: PreTrainedModel, stream: Tokens) -> tuple[float, int]:
-    """`(nats, predicted tokens)` of a token stream."""
+def _nll(model: PreTrainedModel, stream: Tokens) -> npt.NDArray[np.float64]:
+    """In nats, of every token of a stream but the first."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    total, tokens = 0.0, 0
+    found: list[Any] = []
     with torch.inference_mode():
         for inputs, targets in _batches(windows(stream, model.config.max_position_embeddings)):
             logits = model(input_ids=torch.from_numpy(inputs).to(model.device)).logits.float()
             wanted = torch.from_numpy(targets).to(model.device)
-            total += cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum").item()
-            tokens += targets.size
-    return total, tokens
+            found.append(cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none").double().cpu().numpy())
+    return np.concatenate(found)
 
 
 def _batches(pairs: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:

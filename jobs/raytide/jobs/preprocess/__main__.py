@@ -2,7 +2,7 @@
 
 import sys
 
-from raytide.core.spec.job import PreprocessSpec
+from raytide.core.spec.preprocess import PreprocessSpec
 from raytide.jobs.entry import main
 from raytide.jobs.preprocess.run import run
 

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from raytide.core.spec.job import Tokenizer
+from raytide.core.spec.preprocess import Tokenizer
 from raytide.jobs.preprocess.documents import taken, texts
 
 BOS: Final = "<|begin|>"
@@ -40,7 +40,7 @@ def train_tokenizer(shards: list[Path], spec: Tokenizer, sequence_length: int, f
     bpe.train_from_iterator(sample, trainer)
     bos = bpe.token_to_id(BOS)
     bpe.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, bos)])
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     bpe.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(_config(sequence_length), indent=2) + "\n")
 

@@ -1,13 +1,10 @@
-"""A file's bytes to clean text, or the reason why it is left out."""
+"""Text in one form, or the reason why it is left out."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from typing import Final
-
-MIN_CHARS: Final = 64
-"""Shorter files (an empty `__init__.py`, a stub) teach nothing but their own boilerplate."""
 
 MAX_LINE_CHARS: Final = 10_000
 """No person writes such a line: it is minified or generated."""
@@ -17,19 +14,13 @@ _INVISIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 
 
 class Dropped(Exception):
-    """A document that is left out; the message is the reason that is counted."""
+    """A document that is left out: the step, the reason that is counted, and what was found."""
 
-
-def decode(content: bytes) -> str:
-    """The text of a UTF-8 file.
-
-    Raises:
-        Dropped: The bytes are not UTF-8.
-    """
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Dropped("undecodable") from None
+    def __init__(self, step: str, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.step = step
+        self.reason = reason
+        self.detail = detail
 
 
 def clean(text: str) -> str:
@@ -43,13 +34,13 @@ def clean(text: str) -> str:
     return f"{body}\n" if body else ""
 
 
-def check(text: str) -> None:
+def check(text: str, min_chars: int) -> None:
     """Returns where the clean text is worth keeping.
 
     Raises:
         Dropped: It is too short, or a line is too long.
     """
-    if len(text) < MIN_CHARS:
-        raise Dropped("too_short")
-    if max(map(len, text.split("\n"))) > MAX_LINE_CHARS:
-        raise Dropped("long_lines")
+    if len(text) < min_chars:
+        raise Dropped("clean", "too_short", f"{len(text)} characters")
+    if (longest := max(map(len, text.split("\n")))) > MAX_LINE_CHARS:
+        raise Dropped("clean", "long_lines", f"a line of {longest} characters")

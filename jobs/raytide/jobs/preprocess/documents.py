@@ -1,47 +1,49 @@
-"""Files to deduplicated documents, one Parquet file per shard, by Ray Data.
+"""Runs to deduplicated documents: one Parquet file per shard, in the order of the ranks.
 
-Texts go from the reading task to the task of their shard and to disk; the driver sees one line per shard.
+A shard is written range by range of its ranks, so that one range of all runs is what is in memory.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from raytide.core.spec.job import PreprocessSpec
-from raytide.jobs.preprocess.clean import Dropped, check, clean, decode
-from raytide.jobs.preprocess.corpus import Listing
-from raytide.jobs.preprocess.split import first_of_each, place
+import numpy as np
 
-if TYPE_CHECKING:
+from raytide.jobs.preprocess.run_files import Document, Group, Run, read_group
+from raytide.jobs.preprocess.tally import Reason, Tally
+
+_RANGE_CHARS: Final = 64 << 20
+_ROWS_PER_GROUP: Final = 1024
+_DUPLICATE: Final = Reason("duplicates", "duplicate")
+_NEAR_DUPLICATE: Final = Reason("near_duplicates", "near_duplicate")
+_BEYOND: Final = "~"
+"""Greater than every rank, which are hexadecimal."""
+
+
+def write_documents(shard: str, runs: Sequence[Run], folder: Path, near: Path | None, target: Path) -> Tally:
+    """Writes the documents of a shard that are no duplicates, if there are any.
+
+    `near` is the folder with the rows that go because they are almost the same as others; None where nobody looked.
+    """
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-_DROPPED: Final = "dropped"
-_FILES_PER_BATCH: Final = 32
-
-
-def write_documents(listing: Listing, spec: PreprocessSpec, folder: Path) -> Counter[str]:
-    """How many files were `kept`, and how many dropped for each reason; the shards are in `folder` afterwards."""
-    import ray.data
-
-    def read(batch: dict[str, Any]) -> dict[str, list[str]]:
-        return _columns(_document(listing.root, path, spec) for path in batch["path"])
-
-    def write(shard: pa.Table) -> pa.Table:
-        return _write_shard(shard, folder)
-
-    folder.mkdir()
-    outcome: Counter[str] = Counter()
-    files = ray.data.from_items([{"path": path} for path in listing.files])
-    documents = files.map_batches(read, batch_size=_FILES_PER_BATCH)
-    # Training shards, the held-out shard and what is dropped; Ray's default of 200 took 10 s longer for 11 MB.
-    shards = documents.groupby("shard", num_partitions=spec.shards + 2)
-    for row in shards.map_groups(write, batch_format="pyarrow").iter_rows():
-        outcome.update(json.loads(row["outcome"]))
-    return outcome
+    tally = Tally()
+    schema = pa.schema([("rank", pa.string()), ("source", pa.string()), ("text", pa.string())])
+    partial = target.with_suffix(".partial")
+    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        for rows in _grouped(_unique(_sorted(shard, runs, folder, near, tally), tally)):
+            columns = dict(zip(("rank", "source", "text"), zip(*rows, strict=True), strict=True))
+            writer.write_table(pa.table(columns, schema=schema))
+            tally.kept += len(rows)
+    if tally.kept:
+        partial.rename(target)
+    else:
+        partial.unlink()
+    return tally
 
 
 def texts(shard: Path) -> Iterator[str]:
@@ -63,53 +65,67 @@ def taken(documents: Iterable[str], max_bytes: float) -> Iterator[str]:
         yield text
 
 
-def _document(root: str, path: str, spec: PreprocessSpec) -> dict[str, str]:
-    try:
-        text = clean(decode(_content(root, path)))
-        check(text)
-    except Dropped as reason:
-        return {"shard": _DROPPED, "rank": str(reason), "source": path, "text": ""}
-    shard, rank = place(text, seed=spec.seed, held_out=spec.held_out, shards=spec.shards)
-    return {"shard": shard, "rank": rank, "source": path, "text": text}
+def ranges(groups: Iterable[Group], size: int = _RANGE_CHARS) -> Iterator[tuple[str, str]]:
+    """Bounds of ranks, the upper one excluded, between which there is about `size` of text."""
+    low, chars = "", 0
+    for group in sorted(groups, key=lambda group: group.first):
+        if chars >= size and group.first > low:
+            yield low, group.first
+            low, chars = group.first, 0
+        chars += group.chars
+    yield low, _BEYOND
 
 
-def _content(root: str, path: str) -> bytes:
-    import fsspec
-
-    try:
-        with fsspec.open(f"{root}/{path}", "rb") as file:
-            return bytes(file.read())
-    except OSError:
-        raise Dropped("unreadable") from None
-
-
-def _columns(rows: Iterable[dict[str, str]]) -> dict[str, list[str]]:
-    columns: dict[str, list[str]] = {"shard": [], "rank": [], "source": [], "text": []}
-    for row in rows:
-        for name, value in row.items():
-            columns[name].append(value)
-    return columns
+def _sorted(shard: str, runs: Sequence[Run], folder: Path, near: Path | None, tally: Tally) -> Iterator[Document]:
+    """The documents by rank and source, without those that are almost the same as another."""
+    groups = [(run, group) for run in runs for group in run.groups if group.shard == shard]
+    for low, high in ranges(group for _, group in groups):
+        found: list[Document] = []
+        for run, group in groups:
+            if group.first < high and group.last >= low:
+                gone = _rows_that_go(run, group, near)
+                found += _within(low, high, shard, read_group(folder, run, group), group, gone, tally)
+        yield from sorted(found)
 
 
-def _write_shard(shard: pa.Table, folder: Path) -> pa.Table:
-    """One row that says what became of the documents of a shard."""
-    import pyarrow as pa
+def _within(
+    low: str, high: str, shard: str, table: Any, group: Group, gone: frozenset[int], tally: Tally
+) -> Iterator[Document]:
+    columns = (table[name].to_pylist() for name in ("rank", "source", "text"))
+    for row, (rank, source, text) in enumerate(zip(*columns, strict=True), start=group.start):
+        if not low <= rank < high:
+            continue
+        if row in gone:
+            tally.drop(_NEAR_DUPLICATE, source)
+        else:
+            yield Document(shard, rank, source, text)
 
-    name = shard["shard"][0].as_py()
-    if name == _DROPPED:
-        outcome = Counter(shard["rank"].to_pylist())
-    else:
-        outcome = _write_unique(shard, folder / f"{name}.parquet")
-    return pa.table({"outcome": [json.dumps(outcome)]})
+
+def _rows_that_go(run: Run, group: Group, near: Path | None) -> frozenset[int]:
+    if near is None:
+        return frozenset()
+    gone = np.load(near / f"{run.name}.gone.npy", mmap_mode="r")
+    low, high = np.searchsorted(gone, [group.start, group.start + group.rows])
+    return frozenset(gone[low:high].tolist())
 
 
-def _write_unique(shard: pa.Table, target: Path) -> Counter[str]:
-    import pyarrow.parquet as pq
+def _unique(documents: Iterable[Document], tally: Tally) -> Iterator[Document]:
+    """The first of equal documents: that of the least source, whoever read it first."""
+    for _, equal in groupby(documents, key=lambda document: document.rank):
+        first, *others = equal
+        for other in others:
+            tally.drop(_DUPLICATE, other.source, f"equal to {first.source}")
+        yield first
 
-    # The source breaks ties, so that of equal documents the same one stays whoever read it first.
-    ordered = shard.sort_by([("rank", "ascending"), ("source", "ascending")])
-    unique = ordered.take(first_of_each(ordered["rank"].to_pylist())).select(["rank", "source", "text"])
-    partial = target.with_suffix(".partial")
-    pq.write_table(unique, partial, compression="zstd", row_group_size=1024)
-    partial.rename(target)
-    return Counter(kept=unique.num_rows, duplicate=ordered.num_rows - unique.num_rows)
+
+def _grouped(documents: Iterable[Document]) -> Iterator[list[tuple[str, str, str]]]:
+    """Row groups: a reader holds one of them."""
+    rows, chars = [], 0
+    for document in documents:
+        rows.append(document[1:])
+        chars += len(document.text)
+        if len(rows) == _ROWS_PER_GROUP or chars >= _RANGE_CHARS:
+            yield rows
+            rows, chars = [], 0
+    if rows:
+        yield rows

@@ -7,7 +7,6 @@ go, and neither the number of machines nor the order of reading matters.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 HELD_OUT: Final = "held_out-00000"
@@ -32,13 +31,3 @@ def place(text: str, *, seed: int, held_out: float, shards: int) -> Place:
 def train_shard(index: int) -> str:
     """The name of a training shard."""
     return f"train-{index:05d}"
-
-
-def first_of_each(ranks: Iterable[str]) -> list[int]:
-    """The positions that start a run of equal ranks: exact deduplication of a sorted shard."""
-    previous, kept = "", []
-    for position, rank in enumerate(ranks):
-        if rank != previous:
-            kept.append(position)
-        previous = rank
-    return kept

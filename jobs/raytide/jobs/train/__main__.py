@@ -2,7 +2,7 @@
 
 import sys
 
-from raytide.core.spec.job import TrainSpec
+from raytide.core.spec.train import TrainSpec
 from raytide.jobs.entry import main
 from raytide.jobs.train.run import run
 

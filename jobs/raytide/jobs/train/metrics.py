@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from raytide.jobs.artefact import write_text
 
@@ -17,7 +17,7 @@ class StepMetrics(TypedDict):
     step: int
     """Steps that are done."""
     loss: float
-    """Mean over the workers of this step's cross-entropy, in nats per token."""
+    """Of this step's batch: cross-entropy in nats per token, or of preferences in nats per pair."""
     learning_rate: float
     gradient_norm: float
     """Before clipping."""
@@ -27,6 +27,25 @@ class StepMetrics(TypedDict):
     """Of all workers, since the entry before."""
     elapsed_s: float
     """Training time, without the interruptions."""
+    workers: int
+    worker_s: float
+    """Training time times workers: what is paid for."""
+    position: int
+    """Batches of the data that were taken."""
+    samples_checksum: int
+    """Of all sequences that were taken, as in `Progress`."""
+    memory_bytes: int
+    """Most that the first worker has held so far: of its accelerator, else of its process."""
+    goodput: NotRequired[float]
+    """Share of the time since the run was first submitted that led to this step."""
+    mfu: NotRequired[float]
+    """Model FLOP/s as a fraction of the accelerators' peak; absent on a CPU, whose peak is not known."""
+    reward_margin: NotRequired[float]
+    """Of preferences, as the two below: how much more reward the chosen answers of the batch have than the rejected."""
+    reward_accuracy: NotRequired[float]
+    """Share of the batch's pairs whose chosen answer has more; a tie counts half."""
+    chosen_reward: NotRequired[float]
+    """Below zero the chosen answers, too, became less likely than the reference held them to be."""
 
 
 def read_metrics(run: Path) -> list[StepMetrics]:
