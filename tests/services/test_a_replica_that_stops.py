@@ -70,9 +70,10 @@ async def _made(brain: Brain) -> Replica:
     return made
 
 
-async def _ask(address: str) -> str:
+async def _ask(address: str, key: str) -> str:
     body = {"model": "chat", "prompt": [1], "max_tokens": OUTPUT_TOKENS, "ignore_eos": True, "stream": True}
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    headers = {"authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(trust_env=False, timeout=20, headers=headers) as client:
         return (await client.post(f"http://{address}/v1/completions", json=body)).text
 
 
@@ -80,18 +81,19 @@ def test_it_says_so_takes_requests_until_it_is_forgotten_and_finishes_every_stre
     async def story() -> None:
         brain = Brain()
         replica = await _made(brain)
-        address = (await brain.hears(lambda one: bool(one.address))).address
-        early = asyncio.create_task(_ask(address))
+        heard = await brain.hears(lambda one: bool(one.address))
+        address, key = heard.address, heard.key
+        early = asyncio.create_task(_ask(address, key))
         await brain.hears(lambda one: one.running == 1)
         stopping = asyncio.create_task(replica.__del__())
         await brain.hears(lambda one: one.is_draining)
-        late = asyncio.create_task(_ask(address))  # from a gateway that has not heard of it yet
+        late = asyncio.create_task(_ask(address, key))  # from a gateway that has not heard of it yet
         for answer in await asyncio.gather(early, late):
             assert answer.count('"text":') == OUTPUT_TOKENS
             assert answer.endswith("data: [DONE]\n\n")
         await stopping
         with pytest.raises(httpx.ConnectError):
-            await _ask(address)
+            await _ask(address, key)
         finished = [sample for report in brain.heard for sample in report.finished]
         assert [sample.output_tokens for sample in finished] == [OUTPUT_TOKENS] * 2  # the brain has heard of all
 
@@ -113,11 +115,15 @@ def test_the_operators_question_is_answered_by_the_brain() -> None:
     async def story() -> None:
         brain = Brain()
         replica = await _made(brain)
-        address = (await brain.hears(lambda one: bool(one.address))).address
+        heard = await brain.hears(lambda one: bool(one.address))
         async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"http://{address}/raytide/status")
+            url = f"http://{heard.address}/raytide/status"
+            refused = await client.get(url)
+            answer = await client.get(url, headers={"authorization": f"Bearer {heard.key}"})
         await replica.check_health()
         await replica.__del__()
-        assert answer.json() == {"usd": 0.5}
+        assert (refused.status_code, answer.json()) == (401, {"usd": 0.5})
+        assert heard.key not in repr(heard)
+        assert len(heard.key) == 43
 
     run(story())

@@ -16,6 +16,8 @@ from raytide.services.engines.edge import Edge
 from raytide.services.engines.meter import ReplicaMeter
 
 SUMMARY = {"variants": [], "usd": 0.5}
+KEY = "k" * 43
+LET_IN = {"authorization": f"Bearer {KEY}"}
 
 
 async def _complete(request: Request) -> Response:
@@ -48,15 +50,18 @@ def root_path(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def edge(meter: ReplicaMeter, root_path: str) -> Edge:
-    return Edge(Starlette(routes=ROUTES), meter, _brain)
+    return Edge(Starlette(routes=ROUTES), meter, _brain, KEY)
 
 
-def _ask(edge: Edge, root_path: str, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
+def _ask(
+    edge: Edge, root_path: str, *requests: tuple[str, str, Any], headers: dict[str, str] = LET_IN
+) -> list[httpx.Response]:
     """The answers, with the path and `root_path` as Serve passes them on: the path includes the prefix."""
     transport = httpx.ASGITransport(app=edge, root_path=root_path, raise_app_exceptions=False)
 
     async def ask() -> list[httpx.Response]:
-        async with httpx.AsyncClient(transport=transport, base_url="http://edge" + root_path) as client:
+        url = "http://edge" + root_path
+        async with httpx.AsyncClient(transport=transport, base_url=url, headers=headers) as client:
             return [await client.request(method, path, json=body) for method, path, body in requests]
 
     return asyncio.run(ask())
@@ -87,6 +92,21 @@ def test_the_brains_summary_is_answered_before_the_engines_routes(edge: Edge, ro
     assert (answer.status_code, answer.json()) == (200, SUMMARY)
 
 
+@pytest.mark.parametrize("said", [None, "Bearer", "Bearer ", f"Bearer {KEY[1:]}", f"Basic {KEY}", f"bearer {KEY}", "k"])
+def test_who_has_not_its_key_is_answered_nothing(
+    edge: Edge, root_path: str, reported: Callable[[float], ReplicaReport], said: str | None
+) -> None:
+    asked = (
+        ("POST", "/v1/completions", {"status": 500}),
+        ("GET", "/v1/models", None),
+        ("GET", "/raytide/status", None),
+    )
+    answers = _ask(edge, root_path, *asked, headers={} if said is None else {"authorization": said})
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert all(KEY not in f"{answer.headers} {answer.text}" for answer in answers)
+    assert reported(101.0).errors == 0
+
+
 def test_an_answer_passes_unchanged(edge: Edge, root_path: str) -> None:
     (answer,) = _ask(edge, root_path, ("GET", "/v1/models", None))
     assert answer.json() == {"data": ["chat"]}
@@ -101,16 +121,16 @@ def test_lifespan_events_reach_the_engines_application(meter: ReplicaMeter) -> N
     async def nothing(*_: Any) -> Any:
         return {}
 
-    asyncio.run(Edge(routes, meter, _brain)({"type": "lifespan"}, nothing, nothing))
+    asyncio.run(Edge(routes, meter, _brain, KEY)({"type": "lifespan"}, nothing, nothing))
     assert seen == ["lifespan"]
 
 
 def test_a_mounted_application_sees_the_same_paths(meter: ReplicaMeter) -> None:
-    mounted = Starlette(routes=[Mount("/chat", app=Edge(Starlette(routes=ROUTES), meter, _brain))])
+    mounted = Starlette(routes=[Mount("/chat", app=Edge(Starlette(routes=ROUTES), meter, _brain, KEY))])
     transport = httpx.ASGITransport(app=mounted)
 
     async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://edge", headers=LET_IN) as client:
             return await client.get("/chat/raytide/status")
 
     assert asyncio.run(ask()).json() == SUMMARY

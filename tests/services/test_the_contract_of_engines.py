@@ -24,6 +24,8 @@ from raytide.services.engines.listener import Listener
 from raytide.services.engines.meter import ReplicaMeter
 from raytide.services.settings import EngineSettings
 
+from .collector import Collector
+
 MAX_MODEL_LEN = 256
 PROMPT = [7, 8, 9, 10]
 SPEED = Speed(
@@ -57,6 +59,7 @@ class Served:
         return self.meter.report(
             time.time(),
             address="",
+            key="k",
             is_draining=False,
             capacity=self.measured.capacity,
             engine=self.measured.speed,
@@ -65,7 +68,9 @@ class Served:
 
 
 @pytest.fixture(scope="module", params=["emulated", pytest.param("vllm", marks=pytest.mark.e2e)])
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, collector: Collector
+) -> Iterator[Served]:
     if request.param == "emulated":
         settings = EngineSettings(kind="emulated", service="chat", model_path="any", args=ARGS, speed=plain(SPEED))
         yield from _serving(settings)
@@ -79,7 +84,11 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             patch.setenv(name, value)
         folder = tmp_path_factory.mktemp("model")
         _save_tiny_model(folder)
-        yield from _serving(EngineSettings(service="chat", model_path=str(folder), args={**ARGS, **ON_CPU}))
+        yield from _serving(
+            EngineSettings(
+                service="chat", model_path=str(folder), args={**ARGS, **ON_CPU, "otlp_traces_endpoint": collector.url}
+            )
+        )
 
 
 def _serving(settings: EngineSettings) -> Iterator[Served]:
@@ -256,3 +265,15 @@ def test_it_says_what_it_can_do(served: Served) -> None:
     assert capacity.prefill_tokens_per_s > 0
     assert speed.max_num_seqs == 4
     assert speed.kv_capacity_tokens >= MAX_MODEL_LEN
+
+
+def test_the_spans_of_vllm_are_children_of_the_requests_own(served: Served, collector: Collector) -> None:
+    if served.engine.__class__.__name__ == "EmulatedEngine":
+        pytest.skip("an emulated engine says nothing of itself but to the meter")
+    trace_id, span_id = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    served.post("/v1/completions", prompt=PROMPT, max_tokens=2)
+    context = {"traceparent": f"00-{trace_id}-{span_id}-01"}
+    body = {"model": "chat", "prompt": PROMPT, "max_tokens": 2}
+    httpx.post(f"{served.url}/v1/completions", json=body, headers=context, timeout=60, trust_env=False)
+    _until(lambda: any(span.trace_id.hex() == trace_id for span in collector.spans))
+    assert span_id in {span.parent_span_id.hex() for span in collector.spans if span.trace_id.hex() == trace_id}

@@ -7,6 +7,7 @@ from typing import Any
 
 from raytide.autoscaling.live.follow import BRAIN
 from raytide.autoscaling.live.watch import serve_details
+from raytide.services.gateway.wanted import Node
 
 
 def put(applications: Sequence[Mapping[str, Any]]) -> None:
@@ -24,3 +25,14 @@ def brain(application: str) -> Any:
     from ray import serve
 
     return serve.get_deployment_handle(BRAIN, app_name=application)
+
+
+def nodes() -> dict[str, Node]:
+    """The nodes of pools, by their ids, as KubeRay and `ray up` label them; blocks for two calls to the GCS."""
+    import ray
+    from ray._private.state import available_resources_per_node  # what is free on each: no public call says it
+
+    free = available_resources_per_node()
+    alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["NodeID"] in free}
+    found = {name: Node.of(node["Labels"], node["Resources"], free[name]) for name, node in alive.items()}
+    return {name: node for name, node in found.items() if node is not None}

@@ -12,22 +12,27 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 from raytide.autoscaling.live.routes import Routes, Upstream
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine, Iteration
+from raytide.autoscaling.pools.wanted import PoolUse
 from raytide.autoscaling.terms import Objective
 from raytide.core.spec.access import Access, TokenPrices
+from raytide.services.feedback.recorder import Recorder
+from raytide.services.feedback.store import Store
 from raytide.services.gateway.app import Gateway
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.exchange import Desk
 from raytide.services.gateway.held import Held
+from raytide.services.gateway.http_client import HttpClient
 from raytide.services.gateway.keeper import Keeper
 from raytide.services.gateway.metrics import Metrics
 from raytide.services.gateway.relay import Relay
 from raytide.services.gateway.server import Port
-from raytide.services.gateway.upstream import AiohttpClient
+from raytide.services.gateway.tracing import Untraced
 from raytide.services.ledger.clerk import Clerk
 from raytide.services.ledger.database import connect, ledger_url
 from raytide.services.ledger.keyring import Keyring
@@ -54,11 +59,12 @@ class Replica:
 
     name: str = "a"
     asked: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     num_cut: int = 0
     """Requests whose connection was closed before the end of the answer."""
     fault: str = ""
-    """`refuse`: 503; `drop`: a status and no more; `drop-late`: the stream breaks off after its second word;
-    `silent`: nothing comes before `goes_on`."""
+    """`refuse`: 503; `stranger`: 401; `drop`: a status and no more; `drop-late`: the stream breaks off after its second
+    word; `silent`: nothing comes before `goes_on`."""
     padding: str = ""
     """Of each word."""
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,14 +86,15 @@ class Replica:
                 break
         asked = json.loads(body)
         self.asked.append(asked | {"path": scope["path"]})
+        self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
         if self.fault == "drop":
             kind = b"text/event-stream" if asked.get("stream") else b"application/json"
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
             raise RuntimeError("the engine has died")
         if self.fault == "silent":
             await self.goes_on.wait()
-        if self.fault == "refuse":
-            await _json(send, 503, {"error": {"message": "draining"}})
+        if self.fault in ("refuse", "stranger"):
+            await _json(send, 503 if self.fault == "refuse" else 401, {"error": {"message": "draining"}})
         elif asked.get("prompt") == "refuse me":
             await _json(send, 400, {"error": {"message": "no such thing", "type": "BadRequestError"}})
         else:
@@ -220,7 +227,8 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
     ports = {replica.name: Port(replica, "127.0.0.1", 0) for replica in replicas}
     routes = routes_of({name: f"127.0.0.1:{port.port}" for name, port in ports.items()}, access)
     directory.see("chat", routes, "/")
-    async with AiohttpClient() as upstream:
+    recorder = Recorder(Store(engine), lambda service, why: metrics.unkept.labels(service, why).inc())
+    async with HttpClient() as upstream:
         desk = Desk(
             directory=directory,
             relay=Relay(upstream, metrics),
@@ -228,8 +236,10 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
             keeper=Keeper(clerk, metrics),
             metrics=metrics,
             most_body_bytes=settings.get("most_body_bytes", 10_000_000),
+            recorder=recorder,
+            traces=settings.get("traces", Untraced()),
         )
-        front = Port(Gateway(desk, _brain), "127.0.0.1", 0)
+        front = Port(Gateway(desk, _brain, settings.get("use", _unused)), "127.0.0.1", 0)
         for port in (*ports.values(), front):
             port.start()
         url = f"http://127.0.0.1:{front.port}"
@@ -253,6 +263,7 @@ async def world(home: Path, *replicas: Replica, access: Access | None = None, **
             for port in (front, *ports.values()):
                 await port.drain()
     clerk.close()
+    recorder.close()
     engine.dispose()
 
 
@@ -262,14 +273,19 @@ async def _brain(service: str) -> dict[str, Any]:
     return {"of": service}
 
 
+async def _unused() -> PoolUse:
+    return PoolUse(variants=())
+
+
 def run(body: Awaitable[T]) -> T:
-    """To the end of an asynchronous test, on a busy machine too."""
+    """To the end of an asynchronous test, on a busy machine too, in the event loop that Ray uses."""
 
     async def bounded() -> T:
         async with asyncio.timeout(90):
             return await body
 
-    return asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(bounded())
 
 
 @pytest.fixture

@@ -81,3 +81,20 @@ def test_counts_only_rise_and_are_always_those_of_requests(played: list[tuple[fl
         assert after.since(before) + before == after
         before = after
     assert before.num <= len(played)
+
+
+@pytest.mark.parametrize(
+    ("first_s", "end_s", "kept"), [(0.9, 1.8, True), (1.1, 1.8, False), (0.9, 2.0, False), (1.1, 9.0, False)]
+)
+def test_a_request_knows_whether_it_kept_its_objectives(first_s: float, end_s: float, kept: bool) -> None:
+    seen = Counts().begin(KEPT, 0.0, None)
+    seen.first(first_s)
+    seen.ended(end_s, 11, is_whole=False)
+    assert seen.kept is kept
+
+
+def test_a_request_that_failed_kept_nothing_and_one_whose_client_left_is_not_judged() -> None:
+    failed, left = Counts().begin(KEPT, 0.0, None), Counts().begin(KEPT, 0.0, None)
+    failed.failed()
+    left.dropped(0.5)
+    assert (failed.kept, left.kept) == (False, None)

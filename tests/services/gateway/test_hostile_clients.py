@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raytide.services.gateway import exchange, incoming, server
+from raytide.services.gateway import incoming, outgoing, server
 
 from .conftest import PAID, Replica, World, run, world
 
@@ -201,7 +201,7 @@ def test_clients_that_drip_their_request_are_let_go(home: Path, monkeypatch: pyt
 def test_a_client_that_takes_nothing_holds_a_replica_only_for_a_while(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "STALLED_S", 0.05)
+    monkeypatch.setattr(outgoing, "STALLED_S", 0.05)
     monkeypatch.setattr(incoming, "_LOOK_S", 0.02)
 
     async def body() -> None:
@@ -213,6 +213,26 @@ def test_a_client_that_takes_nothing_holds_a_replica_only_for_a_while(
             writer.write(REQUEST + f"content-length: {len(asked)}\r\n\r\n".encode() + asked)
             await at.until(lambda: replica.num_cut == 1)
             assert not reader.at_eof()
+            writer.close()
+
+    run(body())
+
+
+def test_clients_that_read_slowly_or_ask_ahead_get_every_word_in_order(home: Path) -> None:
+    """Two streams asked for at once on one connection, of which nothing is read for a while."""
+
+    async def body() -> None:
+        replica = Replica(padding="x" * 30_000)
+        async with world(home, replica) as at:
+            reader, writer = await asyncio.open_connection("127.0.0.1", at.port, limit=1024)
+            asked = json.dumps({"model": "chat", "prompt": "x", "stream": True, "max_tokens": 300}).encode()
+            length = f"content-length: {len(asked)}\r\n".encode()
+            writer.write(REQUEST.replace(b"close", b"keep-alive") + length + b"\r\n" + asked)
+            writer.write(REQUEST + length + b"\r\n" + asked)
+            await asyncio.sleep(0.5)
+            seen = await reader.read()
+            words = [int(event.partition(b'"text":"')[2].split(b" ")[0]) for event in seen.split(b"data: {")[1:]]
+            assert words == [*range(300)] * 2
             writer.close()
 
     run(body())

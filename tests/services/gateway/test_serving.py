@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from raytide.services.ledger.account import Budget, Limits, Period
 from raytide.services.ledger.usage import UsageSum
 
-from .conftest import PAID, Replica, run, world
+from .conftest import PAID, Replica, World, run, world
 
 ENOUGH = Budget(nano_usd=1_000_000, period=Period.TOTAL)
 """For one request at a time: its worst case is the tokens of its body and of a chat template, at 1,000 each."""
@@ -353,8 +355,39 @@ def test_models_health_and_metrics_answer_without_a_key(home: Path) -> None:
             assert 'raytide_gateway_requests_total{outcome="finished",service="chat"} 1.0' in said
             assert 'raytide_gateway_tokens_total{kind="output",service="chat"} 3.0' in said
             assert 'raytide_gateway_charged_usd_total{service="chat"} 1.3e-05' in said
+            assert 'raytide_gateway_objectives_total{kept="yes",service="chat"} 1.0' in said
+            assert 'raytide_gateway_objectives_total{kept="no",service="chat"} 0.0' in said
 
     run(body())
+
+
+def test_ttft_and_tpot_are_of_streams_and_tpot_of_those_that_ended_well(home: Path) -> None:
+    async def body() -> None:
+        replica = Replica()
+        async with world(home, replica) as at:
+            await at.complete()
+            replica.goes_on.clear()
+            began_s = time.monotonic()
+            slow = asyncio.ensure_future(at.complete(stream=True))
+            await at.until(lambda: _total(at, "first_token") == 1)
+            await asyncio.sleep(0.04)
+            replica.goes_on.set()
+            await slow
+            took_s = time.monotonic() - began_s
+            replica.fault = "drop-late"
+            await at.complete(stream=True)
+            assert _total(at, "first_token") == 2
+            assert _total(at, "output_token") == 1
+            # Two of three tokens came after the wait.
+            assert 0.02 <= _total(at, "output_token", "sum") <= took_s / 2
+
+    run(body())
+
+
+def _total(at: World, which: str, of: str = "count") -> float:
+    name = f"raytide_gateway_time_{'to' if which == 'first_token' else 'per'}_{which}_seconds_{of}"
+    values = re.findall(rf'^{name}{{service="chat"}} (.*)$', at.metrics.text().decode(), re.MULTILINE)
+    return float(values[0]) if values else 0.0
 
 
 def test_a_database_that_fails_lets_nobody_in(home: Path) -> None:

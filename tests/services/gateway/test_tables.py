@@ -54,12 +54,12 @@ class Cards:
     def __init__(self, answer: bytes | None = CARDS) -> None:
         self.answer = answer
 
-    async def get(self, address: str, path: str) -> bytes:
+    async def get(self, address: str, path: str, headers: Mapping[str, str]) -> bytes:
         if self.answer is None:
             raise UpstreamLost("gone")
         return self.answer
 
-    async def post(self, address: str, path: str, body: bytes, request_id: str) -> Any:
+    async def post(self, address: str, path: str, body: bytes, headers: Any) -> Any:
         raise AssertionError("tables ask nothing of engines")
 
 

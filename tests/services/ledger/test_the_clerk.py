@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -134,3 +135,27 @@ def test_closing_enters_what_was_left_and_a_gateway_says_that_it_lives() -> None
     clerk.close()
     assert ledger.batches == [[ENDED]]
     assert ledger.num_alive == 1
+
+
+def test_the_end_of_a_request_and_what_its_client_asks_next_share_a_transaction() -> None:
+    ledger = Recorded()
+    clerk = Clerk(ledger)
+
+    async def go_on() -> None:
+        clerk.settle(ENDED)
+        await clerk.admit(ask("b"))
+
+    asyncio.run(go_on())
+    clerk.close()
+    assert ledger.batches == [[ENDED, ask("b")]]
+
+
+def test_the_end_of_a_request_waits_for_no_other_for_long() -> None:
+    ledger = Recorded()
+    clerk = Clerk(ledger)
+    clerk.settle(ENDED)
+    deadline_s = time.monotonic() + 5
+    while not ledger.batches and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    assert ledger.batches == [[ENDED]]
+    clerk.close()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from raytide.services.ledger.account import Ask, Budget, Denial, Denied, Limits, Period
-from raytide.services.ledger.database import LedgerUnavailable, connect
+from raytide.services.ledger.database import LedgerUnavailable, connect, exists
 from raytide.services.ledger.keyring import Keyring, KeyUnknown, NewKey
 from raytide.services.ledger.secret import hash_of
 from raytide.services.ledger.sheet import Admitted
@@ -192,3 +192,24 @@ def test_gateways_in_threads_and_processes_never_spend_more_than_the_budget_toge
 def test_a_database_that_cannot_be_opened_is_said_with_what_to_write() -> None:
     with pytest.raises(LedgerUnavailable, match=r"the ledger cannot be opened \(.+\): give a URL such as sqlite:"):
         connect("postgresql://nobody@127.0.0.1:1/none")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@127.0.0.1:1/x",
+        "postgresql://me:hunter2@127.0.0.1:x/x",
+        "postgresql://me:hunter2",
+        "nosuch://me:hunter2@h/x",
+        "me:hunter2@h",
+    ],
+)
+def test_no_error_repeats_a_password(url: str) -> None:
+    with pytest.raises(LedgerUnavailable) as said:
+        connect(url)
+    assert "hunter2" not in str(said.value)
+
+
+def test_a_port_that_is_none_is_a_sentence_too() -> None:
+    with pytest.raises(LedgerUnavailable, match="what stands behind its host is no port"):
+        exists("postgresql://me:hunter2@127.0.0.1:x/x")

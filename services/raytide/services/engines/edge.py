@@ -1,7 +1,10 @@
-"""The first thing in a replica that sees a request: counts what fails, and answers the operator's question."""
+"""The first thing in a replica that sees a request: lets gateways in alone, counts what fails, and answers the
+operator's question.
+"""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -14,24 +17,39 @@ STATUS_PATH: Final = "/raytide/status"
 """Observation and decisions of the service's brain, read-only."""
 GENERATING_PATHS: Final = ("/v1/completions", "/v1/chat/completions")
 
+_REFUSAL: Final = JSONResponse(
+    {"error": {"message": "replicas answer gateways alone", "type": "authentication_error", "code": "invalid_api_key"}},
+    status_code=401,
+    headers={"www-authenticate": "Bearer"},
+)
+
 
 class Edge:
-    """An ASGI application around the engine's routes."""
+    """An ASGI application around the engine's routes, for whoever brings the key."""
 
-    def __init__(self, routes: ASGIApp, meter: ReplicaMeter, status: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    def __init__(
+        self, routes: ASGIApp, meter: ReplicaMeter, status: Callable[[], Awaitable[dict[str, Any]]], key: str
+    ) -> None:
         self._routes = routes
+        self._bearer = f"Bearer {key}".encode()
         self._meter = meter
         self._status = status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or the lifespan events of the engine's application."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if path == STATUS_PATH:
+        if scope["type"] != "lifespan" and not self._is_let_in(scope):
+            await _REFUSAL(scope, receive, send)
+        elif path == STATUS_PATH:
             await JSONResponse(await self._status())(scope, receive, send)
         elif path in GENERATING_PATHS:
             await self._routes(scope, receive, self._counting_errors(send))
         else:
             await self._routes(scope, receive, send)
+
+    def _is_let_in(self, scope: Scope) -> bool:
+        said = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        return hmac.compare_digest(said, self._bearer)
 
     def _counting_errors(self, send: Send) -> Send:
         async def counted(message: Message) -> None:

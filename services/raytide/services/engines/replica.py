@@ -1,7 +1,7 @@
 """One replica of a variant: an engine that answers HTTP itself and tells the brain what it sees.
 
 Its routes listen on a port of their own, which the brain passes on to the gateway, so that a streamed token crosses no
-actor of Ray.
+actor of Ray. It asks for a key, which goes the same way: only who is in the cluster hears of it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from typing import Any
 
@@ -28,6 +29,7 @@ LINGER_S = 3.0
 """How long a replica that is to stop still takes requests: until every gateway has heard of it from the brain, which
 each asks once a second."""
 STATUS_TIMEOUT_S = 5.0
+_KEY_BYTES = 32
 
 _log = logging.getLogger("ray.serve")
 
@@ -51,7 +53,8 @@ class Replica:
         routes = await self._engine.routes()
         self._measured = await self._engine.measure(routes)
         self._meter.reset(time.time())
-        edge = Edge(routes, self._meter, self._brain_status)
+        self._key = secrets.token_urlsafe(_KEY_BYTES)
+        edge = Edge(routes, self._meter, self._brain_status, self._key)
         self._listener = Listener(edge, ray.util.get_node_ip_address())
         self._listener.start()
         self._is_draining = False
@@ -96,6 +99,7 @@ class Replica:
         return self._meter.report(
             time.time(),
             address=self._listener.address,
+            key=self._key,
             is_draining=self._is_draining,
             capacity=self._measured.capacity,
             engine=self._measured.speed,

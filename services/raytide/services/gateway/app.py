@@ -10,18 +10,26 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
+from raytide.autoscaling.codec import plain
+from raytide.autoscaling.pools.wanted import WANTED_PATH, PoolUse
 from raytide.services.gateway import metrics
 from raytide.services.gateway.asked import CHAT, COMPLETIONS, EMBEDDINGS
 from raytide.services.gateway.exchange import Desk, Exchange
+from raytide.services.gateway.feedback import FEEDBACK, judged
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.incoming import ClientLeft, Headers, throw_away
+from raytide.services.gateway.outlet import outlet_of
 from raytide.services.gateway.refusal import Refusal, Refused, invalid, unavailable
 
 MODELS: Final = "/v1/models"
 HEALTH: Final = "/health"
 METRICS: Final = "/metrics"
 STATUS: Final = "/raytide/status"
-_ENGINES: Final = (COMPLETIONS, CHAT, EMBEDDINGS)
+ENGINES: Final = (COMPLETIONS, CHAT, EMBEDDINGS)
+"""Routes that ask for a key where the service does; so does FEEDBACK, for the key of the answer."""
+OPEN: Final = (MODELS, HEALTH, METRICS, STATUS, WANTED_PATH)
+"""Routes that ask nobody: the names of services, and numbers. `docs/security.md` says who reaches them."""
+ROUTES: Final = (*ENGINES, FEEDBACK, *OPEN)
 _SOON_S: Final = 5.0
 _TOO_LARGE: Final = 413
 _JSON: Final = b"application/json"
@@ -32,13 +40,15 @@ _FAULT: Final = Refusal(
 _log = logging.getLogger("ray.serve")
 Status = Callable[[str], Awaitable[dict[str, Any]]]
 """A service's own summary, from its brain; raises `LookupError` where nobody answers."""
+Use = Callable[[], Awaitable[PoolUse]]
+"""What the pools are for, from Serve and Ray; raises `LookupError` where nobody answers."""
 
 
 class Gateway:
     """Answers clients of all services."""
 
-    def __init__(self, desk: Desk, status: Status) -> None:
-        self._desk, self._status = desk, status
+    def __init__(self, desk: Desk, status: Status, use: Use) -> None:
+        self._desk, self._status, self._use = desk, status, use
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or the lifespan events of a server."""
@@ -73,22 +83,31 @@ class Gateway:
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
         prefix, rest = self._desk.directory.split(path)
         method = scope["method"]
-        if rest in _ENGINES:
+        if rest in ENGINES:
             _require(method, "POST", rest)
-            await Exchange(self._desk, Headers(scope["headers"]), receive, send).run(prefix, rest)
+            exchange = Exchange(self._desk, Headers(scope["headers"]), receive, send, outlet_of(scope))
+            await exchange.run(prefix, rest)
             return
-        answers = {HEALTH: self._health, METRICS: self._metrics, MODELS: self._models}
-        if rest == STATUS:
-            query = parse_qs(scope["query_string"].decode("latin-1"))
-            answers[STATUS], prefix = self._status_of, query.get("service", [""])[0]
-        if rest not in answers:
-            message = (
-                f"there is no {rest[:100]!r} here; the routes are {', '.join((*_ENGINES, MODELS, HEALTH, METRICS))}"
-            )
+        if rest == FEEDBACK:
+            _require(method, "POST", rest)
+            told = await judged(self._desk.recorder, self._desk.metrics, Headers(scope["headers"]), receive)
+            await _answered(send, _JSON, told)
+            return
+        if rest not in OPEN:
+            message = f"there is no {rest[:100]!r} here; the routes are {', '.join(ROUTES)}"
             raise Refused(invalid(message, status=404, code="unknown_route"))
         _require(method, "GET", rest)
+        if rest == STATUS:
+            prefix = parse_qs(scope["query_string"].decode("latin-1")).get("service", [""])[0]
+        answers = {
+            HEALTH: self._health,
+            METRICS: self._metrics,
+            MODELS: self._models,
+            STATUS: self._status_of,
+            WANTED_PATH: self._pool_use,
+        }
         content_type, body = await answers[rest](prefix)
-        await _send(send, 200, [(b"content-type", content_type), (b"content-length", str(len(body)).encode())], body)
+        await _answered(send, content_type, body)
 
     async def _health(self, _prefix: str) -> tuple[bytes, bytes]:
         services = {fleet.routes.service: len(fleet.routes.upstreams) for fleet in self._desk.directory}
@@ -110,6 +129,14 @@ class Gateway:
         except LookupError as error:
             raise Refused(
                 unavailable(f"the brain of {service!r} does not answer: {error}", "no_brain", _SOON_S)
+            ) from error
+
+    async def _pool_use(self, _prefix: str) -> tuple[bytes, bytes]:
+        try:
+            return _JSON, json.dumps(plain(await self._use())).encode()
+        except LookupError as error:
+            raise Refused(
+                unavailable(f"Ray does not say what its pools are for: {error}", "no_serve", _SOON_S)
             ) from error
 
     async def _refuse(self, refusal: Refusal, receive: Receive, send: Send) -> None:
@@ -134,6 +161,10 @@ def _require(method: str, wanted: str, path: str) -> None:
     if method != wanted and not (wanted == "GET" and method == "HEAD"):
         message = f"{path} takes {wanted}, not {method[:20]}"
         raise Refused(invalid(message, status=405, code="method_not_allowed"))
+
+
+async def _answered(send: Send, content_type: bytes, body: bytes) -> None:
+    await _send(send, 200, [(b"content-type", content_type), (b"content-length", str(len(body)).encode())], body)
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from raytide.services.gateway.refusal import Refused, invalid
+from raytide.services.gateway.refusal import UNREADABLE, Refused, invalid, unreadable
 
 COMPLETIONS: Final = "/v1/completions"
 CHAT: Final = "/v1/chat/completions"
@@ -103,11 +103,8 @@ def asked_of(path: str, body: bytes, session: str | None) -> Asked:
         read = _DECODER.decode(body)
         _require_text(body)
         num_prompts = _num_prompts(path, read)
-    except msgspec.ValidationError as error:
-        where = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
-        raise Refused(invalid(f"the body is not as expected: {error}", param=where)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(invalid(f"the body is no JSON: {error}", code="malformed_json")) from error
+    except UNREADABLE as error:
+        raise Refused(unreadable(error)) from error
     _require_in_range(read)
     return _asked(path, read, num_prompts, len(body), session)
 

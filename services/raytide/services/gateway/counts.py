@@ -50,6 +50,8 @@ class Seen:
         self._counts, self._objective, self._began_s, self._due_s = counts, objective, began_s, due_s
         self._first_s: float | None = None
         self._is_counted = False
+        self.kept: bool | None = None
+        """Whether it kept its objectives; None where that is not known yet, or where it does not count."""
 
     def is_overdue(self, now_s: float) -> bool:
         """Whether its first token should be there."""
@@ -83,6 +85,7 @@ class Seen:
         self._count(_ONE)
         if slow:
             self._counts.add(_SLOW)
+            self.kept = False
 
     def dropped(self, now_s: float) -> None:
         """The client left, or asked for what no engine answers: it counts only if it was late before that."""
@@ -93,4 +96,5 @@ class Seen:
     def _count(self, tally: Tally) -> None:
         if not self._is_counted:
             self._counts.add(tally)
+            self.kept = tally is _ONE
         self._is_counted = True

@@ -14,24 +14,30 @@ from ray.serve import Application
 from starlette.types import ASGIApp
 
 from raytide.autoscaling.live.watch import serve_details
+from raytide.autoscaling.pools.wanted import PoolUse
+from raytide.services.accounting.deployment import bound as accountant
+from raytide.services.feedback.recorder import Recorder
+from raytide.services.feedback.store import Store
 from raytide.services.gateway.app import Gateway
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.exchange import Desk
 from raytide.services.gateway.held import Held
+from raytide.services.gateway.http_client import HttpClient
 from raytide.services.gateway.keeper import Keeper
 from raytide.services.gateway.metrics import Metrics
 from raytide.services.gateway.relay import Relay
 from raytide.services.gateway.server import Port
 from raytide.services.gateway.settings import GatewaySettings
 from raytide.services.gateway.tables import ANSWER_S, Tables
-from raytide.services.gateway.upstream import AiohttpClient
+from raytide.services.gateway.tracing import OpenTelemetry, Untraced
+from raytide.services.gateway.wanted import pool_use
 from raytide.services.ledger.clerk import Clerk
 from raytide.services.ledger.database import connect
 from raytide.services.ledger.keyring import Keyring
 from raytide.services.ledger.store import Ledger
 from raytide.services.rollout.deployment import bound as conductor
 from raytide.services.rollout.revisions import is_ours, live
-from raytide.services.serve_cluster import brain
+from raytide.services.serve_cluster import brain, nodes
 
 GATEWAY: Final = "gateway"
 """Name of the deployment."""
@@ -47,13 +53,15 @@ def build(args: dict[str, Any]) -> Application:
         name=GATEWAY,
         num_replicas=settings.num_replicas,
         # Nothing is reserved: it must come up beside whatever fills the cluster.
-        ray_actor_options={"num_cpus": 0},
+        ray_actor_options={"num_cpus": 0, "resources": _HEAD if settings.on_head else {}},
         max_ongoing_requests=_MOST_ONGOING,
         graceful_shutdown_timeout_s=_DRAIN_S,
     )
-    return deployment.bind(settings.model_dump(), conductor(settings.rollouts))
+    return deployment.bind(settings.model_dump(), conductor(settings.rollouts), accountant(settings.ledger))
 
 
+_HEAD: Final = {"node:__internal_head__": 0.001}
+"""A resource that Ray gives to the head alone, of whatever provider (ray 2.60, `HEAD_NODE_RESOURCE_NAME`)."""
 _MOST_ONGOING: Final = 10_000
 _DRAIN_S: Final = 330.0
 """Longer than its server waits for open answers."""
@@ -62,17 +70,20 @@ _DRAIN_S: Final = 330.0
 class GatewayReplica:
     """One gateway: ready once it knows the services that run.
 
-    Beside it is the conductor, which Serve only deploys where something is bound to it.
+    Beside it are the conductor and the accountant, which Serve only deploys where something is bound to them.
     """
 
     # Serve awaits a constructor that is a coroutine; Python's own rule that it returns None is what mypy misses here.
-    async def __init__(self, settings: dict[str, Any], _beside: Any = None) -> None:  # type: ignore[misc]
+    async def __init__(self, settings: dict[str, Any], *_beside: Any) -> None:  # type: ignore[misc]
         parsed = GatewaySettings.model_validate(settings)
         engine = await asyncio.to_thread(connect, parsed.ledger)
         await asyncio.to_thread(Keyring(engine).admit_anonymous)
         name = f"{os.uname().nodename}-{uuid.uuid4().hex[:8]}"
         self._clerk = Clerk(Ledger(engine, gateway=name))
-        metrics, directory, held, client = Metrics(), Directory(), Held(), AiohttpClient()
+        store = await asyncio.to_thread(Store, engine)
+        self._traces = OpenTelemetry(parsed.traces) if parsed.traces else None
+        metrics, directory, held, client = Metrics(), Directory(), Held(), HttpClient()
+        self._recorder = Recorder(store, lambda service, why: metrics.unkept.labels(service, why).inc())
         desk = Desk(
             directory=directory,
             relay=Relay(client, metrics),
@@ -80,9 +91,11 @@ class GatewayReplica:
             keeper=Keeper(self._clerk, metrics),
             metrics=metrics,
             most_body_bytes=parsed.max_body_bytes,
+            recorder=self._recorder,
+            traces=self._traces or Untraced(),
         )
         cluster = RayCluster()
-        self._gateway = Gateway(desk, cluster.status)
+        self._gateway = Gateway(desk, cluster.status, cluster.pool_use)
         self._tables = Tables(name, cluster, directory, held, client)
         await self._tables.look()
         self._following = asyncio.get_running_loop().create_task(self._tables.follow_forever())
@@ -106,6 +119,10 @@ class GatewayReplica:
             await port.drain()
         if clerk := getattr(self, "_clerk", None):
             await asyncio.to_thread(clerk.close)
+        if recorder := getattr(self, "_recorder", None):
+            await asyncio.to_thread(recorder.close)
+        if traces := getattr(self, "_traces", None):
+            await asyncio.to_thread(traces.close)
 
 
 class RayCluster:
@@ -137,3 +154,12 @@ class RayCluster:
         except Exception as error:  # Ray raises what the brain did, and its own
             raise LookupError(str(error)) from error
         return status
+
+    async def pool_use(self) -> PoolUse:
+        """What the pools are for; raises `LookupError` where Serve's controller or the GCS does not answer."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                details = await asyncio.to_thread(serve_details)
+                return pool_use(details, await asyncio.to_thread(nodes))
+        except Exception as error:  # Ray raises its own
+            raise LookupError(str(error) or type(error).__name__) from error

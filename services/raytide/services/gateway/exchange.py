@@ -7,32 +7,37 @@ from __future__ import annotations
 
 import asyncio
 import math
+import secrets
 import time
-import uuid
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Receive, Send
 
+from raytide.services.feedback.recorder import Heard, Recorder
 from raytide.services.gateway.admission import class_of, patience_s, turned_away
 from raytide.services.gateway.asked import Asked, asked_of, with_usage
 from raytide.services.gateway.billing import End
+from raytide.services.gateway.choose import Choice
 from raytide.services.gateway.counts import Seen
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.held import Held
 from raytide.services.gateway.incoming import ClientLeft, Headers, Presence, body_of
-from raytide.services.gateway.keeper import Keeper
+from raytide.services.gateway.keeper import Caller, Keeper
 from raytide.services.gateway.metrics import Metrics
+from raytide.services.gateway.outgoing import Outgoing
+from raytide.services.gateway.outlet import Outlet
+from raytide.services.gateway.overheard import Overheard
 from raytide.services.gateway.refusal import UPSTREAM, Refusal, Refused
 from raytide.services.gateway.relay import Opened, Relay, Tries
 from raytide.services.gateway.stream import EventStream, Usage, usage_of
+from raytide.services.gateway.tracing import Traces, Untraced
 from raytide.services.gateway.upstream import UpstreamLost
 from raytide.services.ledger.usage import Outcome
 
-STALLED_S: Final = 60.0
-"""A client that takes nothing for so long has left without saying so."""
 _LOST: Final = Refusal(
     status=502, kind=UPSTREAM, code="replica_lost", message="the replica ended before its answer did"
 )
@@ -49,19 +54,28 @@ class Desk:
     keeper: Keeper
     metrics: Metrics
     most_body_bytes: int
+    recorder: Recorder
+    traces: Traces = field(default_factory=Untraced)
 
 
 class Exchange:
     """One request for something that an engine makes."""
 
-    def __init__(self, desk: Desk, headers: Headers, receive: Receive, send: Send) -> None:
-        self._desk, self._headers, self._receive, self._send = desk, headers, receive, send
+    def __init__(
+        self, desk: Desk, headers: Headers, receive: Receive, send: Send, outlet: Outlet | None = None
+    ) -> None:
+        self._desk, self._headers, self._receive = desk, headers, receive
         self._began_s = time.monotonic()
-        self._id = f"rt-{uuid.uuid4().hex}"
-        self._has_begun = False
-        self._put_since_s = math.inf
+        # Where no key is asked for, whoever knows an answer's id may judge it: nobody can know the next one.
+        self._id = f"rt-{secrets.token_hex(16)}"
+        self._outgoing = Outgoing(self._id, send, outlet)
+        self._span = desk.traces.begin(self._id, headers.trace_context())
+        self._first_s = math.inf
         self._events: EventStream | None = None
-        self._usage: Usage | None = None
+        self._whole_usage: Usage | None = None
+        self._revision = ""
+        self._overheard: Overheard | None = None
+        self._outcome: str = Outcome.FAILED
         self._seen: Seen | None = None
         self._is_clients_mistake = False
 
@@ -72,42 +86,76 @@ class Exchange:
             Refused: no engine answers it, and nothing was sent to the client yet.
             ClientLeft: nobody is there any more.
         """
+        try:
+            await self._run(prefix, path)
+        except Refused as refused:
+            self._outcome = refused.refusal.code
+            raise
+        except (asyncio.CancelledError, ClientLeft):
+            self._outcome = Outcome.CANCELLED
+            raise
+        finally:
+            self._span.end(self._outcome, self._usage)
+
+    async def _run(self, prefix: str, path: str) -> None:
         secret, deadline_s = self._headers.secret(), self._headers.deadline_s()
         body = await body_of(self._receive, self._headers.num_bytes(), self._desk.most_body_bytes)
         asked = asked_of(path, body, self._headers.session())
         fleet = self._desk.directory.find(prefix, asked.model)
+        self._span.of(fleet.routes.service, path, asked.model)
         try:
-            async with Presence(self._receive, self._is_stalled) as presence, asyncio.timeout(deadline_s):
+            async with Presence(self._receive, self._outgoing.is_stalled) as presence, asyncio.timeout(deadline_s):
                 self._require_room(fleet, asked, fleet.access.max_wait_s, deadline_s)
-                said = await self._desk.keeper.admit(self._id, fleet, asked, secret)
-                await self._settled(fleet, asked, body, presence, said, deadline_s)
+                caller = await self._desk.keeper.admit(self._id, fleet, asked, secret)
+                self._span.happened("admitted")
+                await self._settled(fleet, asked, body, presence, caller, deadline_s)
         except TimeoutError:
-            if not self._has_begun:
+            if not self._outgoing.has_begun:
                 raise Refused(_LATE) from None
-            await self._end_with(_LATE)
+            await self._outgoing.end_with(_LATE)
 
     async def _settled(
-        self, fleet: Fleet, asked: Asked, body: bytes, presence: Presence, said: str | None, deadline_s: float | None
+        self, fleet: Fleet, asked: Asked, body: bytes, presence: Presence, caller: Caller, deadline_s: float | None
     ) -> None:
         """The part that the ledger pays for: however it ends, it is billed."""
         outcome = Outcome.FAILED
         try:
-            with self._entering(fleet, asked, said):
-                patience = patience_s(fleet.access.max_wait_s, said, fleet.access.priorities)
+            with self._entering(fleet, asked, caller.traffic_class):
+                patience = patience_s(fleet.access.max_wait_s, caller.traffic_class, fleet.access.priorities)
                 opened = await self._opened(fleet, asked, body, patience, deadline_s)
             outcome = await self._answered(fleet, opened, asked, presence)
         except (asyncio.CancelledError, ClientLeft):
             outcome = Outcome.CANCELLED
             raise
         finally:
-            usage = self._events.usage if self._events else self._usage
+            self._outcome, usage = outcome, self._usage
             num_events = self._events.num_events if self._events else 0
             end = End(outcome=outcome, usage=usage, num_events=num_events)
             self._desk.keeper.settle(self._id, fleet, asked, end)
             num_tokens = (usage.output_tokens if usage else num_events) / max(1, asked.num_sequences)
-            self._judge(outcome, num_tokens, is_whole=self._events is None)
+            self._judge(fleet, outcome, num_tokens, is_whole=self._events is None)
             if usage is not None and outcome is Outcome.FINISHED and asked.num_sequences:
                 fleet.saw_answer(asked, usage.prompt_tokens, num_tokens)
+            if outcome is Outcome.FINISHED and self._overheard:
+                self._keep(fleet, caller, body, self._overheard)
+
+    def _keep(self, fleet: Fleet, caller: Caller, body: bytes, overheard: Overheard) -> None:
+        heard = Heard(
+            answer_id=self._id,
+            key_id=caller.key_id,
+            service=fleet.routes.service,
+            revision=self._revision,
+            body=body,
+            answer=overheard.answer,
+            is_stream=self._events is not None,
+            keeping=overheard.keeping,
+        )
+        self._desk.recorder.keep(heard)
+
+    @property
+    def _usage(self) -> Usage | None:
+        """As the engine has counted it until now."""
+        return self._events.usage if self._events else self._whole_usage
 
     def _entering(self, fleet: Fleet, asked: Asked, said: str | None) -> AbstractContextManager[None]:
         name = class_of(said, fleet.access.priorities)
@@ -121,8 +169,8 @@ class Exchange:
         tries, opened = Tries(), await self._from_canary(canary, asked, body) if canary else None
         while opened is None:
             await self._desk.held.until_ready(fleet, len(body), self._left_s(deadline_s))
-            self._require_room(fleet, asked, patience, deadline_s)
-            opened = await self._sent(fleet, asked, body, tries)
+            best = self._require_room(fleet, asked, patience, deadline_s)
+            opened = await self._sent(fleet, asked, body, tries, best)
         return opened
 
     async def _from_canary(self, canary: Fleet, asked: Asked, body: bytes) -> Opened | None:
@@ -135,15 +183,23 @@ class Exchange:
             self._seen.failed()
         return opened
 
-    async def _sent(self, fleet: Fleet, asked: Asked, body: bytes, tries: Tries) -> Opened | None:
+    async def _sent(
+        self, fleet: Fleet, asked: Asked, body: bytes, tries: Tries, best: Choice | None = None
+    ) -> Opened | None:
         """The answer's beginning from this revision, which from now on is judged by what becomes of it."""
         if self._seen:
             self._seen.dropped(time.monotonic())
+        self._revision = fleet.routes.revision
         self._seen = fleet.counts.begin(fleet.routes.objective, time.monotonic(), _whole_tokens(asked, fleet))
         with self._under_way(fleet):
-            return await self._desk.relay.open(fleet, asked, with_usage(body, asked), self._id, tries)
+            return await self._desk.relay.open(fleet, asked, with_usage(body, asked), self._about, tries, best)
 
-    def _judge(self, outcome: Outcome, num_tokens: float, *, is_whole: bool) -> None:
+    @property
+    def _about(self) -> Mapping[str, str]:
+        """The headers that a replica is sent."""
+        return {"X-Request-Id": self._id, **self._span.context}
+
+    def _judge(self, fleet: Fleet, outcome: Outcome, num_tokens: float, *, is_whole: bool) -> None:
         if self._seen is None:
             return
         if outcome is Outcome.FINISHED:
@@ -152,12 +208,22 @@ class Exchange:
             self._seen.failed()
         else:
             self._seen.dropped(time.monotonic())
+        counted = self._desk.metrics.of(fleet.routes.service)
+        if self._seen.kept is not None:
+            counted.kept[self._seen.kept].inc()
+        if outcome is Outcome.FINISHED and not is_whole and num_tokens > 1:
+            counted.tpot.observe((time.monotonic() - self._first_s) / (num_tokens - 1))
 
     async def _answered(self, fleet: Fleet, opened: Opened, asked: Asked, presence: Presence) -> Outcome:
         self._is_clients_mistake = 400 <= opened.status < 500
-        self._desk.metrics.first_byte.labels(fleet.routes.service).observe(time.monotonic() - self._began_s)
+        self._first_s, counted = time.monotonic(), self._desk.metrics.of(fleet.routes.service)
+        counted.first_byte.observe(self._first_s - self._began_s)
+        self._span.happened("answers", replica=opened.replica, revision=self._revision)
+        if fleet.access.feedback and asked.num_sequences:
+            self._overheard = Overheard(fleet.access.feedback)
         if opened.is_stream and self._seen:
-            self._seen.first(time.monotonic())
+            counted.ttft.observe(self._first_s - self._began_s)
+            self._seen.first(self._first_s)
         with self._under_way(fleet):
             try:
                 if opened.is_stream:
@@ -168,67 +234,46 @@ class Exchange:
 
     async def _stream(self, opened: Opened, asked: Asked, presence: Presence) -> Outcome:
         self._events = events = EventStream(passes_usage=asked.wants_usage)
-        await self._begin(opened.status, opened.content_type)
-        await self._put_part(events.feed(opened.first))
+        feed = self._overheard.of(events.feed) if self._overheard else events.feed
+        await self._outgoing.begin(opened.status, opened.content_type)
+        await self._outgoing.part(feed(opened.first))
         try:
-            async for piece in opened.rest:
-                await self._put_part(events.feed(piece))
+            await self._outgoing.parts_of(opened, feed)
         except UpstreamLost:
             presence.stop()
-            await self._end_with(_LOST)
+            await self._outgoing.end_with(_LOST)
             return Outcome.FAILED
         presence.stop()
-        await self._put({"type": "http.response.body", "body": events.rest(), "more_body": False})
+        await self._outgoing.end(events.rest())
         return Outcome.FINISHED
 
     async def _whole(self, opened: Opened, presence: Presence) -> Outcome:
         body = opened.first
         is_good = opened.status < 400
-        self._usage = usage_of(body) if is_good else None
-        await self._begin(opened.status, opened.content_type, len(body))
+        self._whole_usage = usage_of(body) if is_good else None
+        if self._overheard:
+            self._overheard.take(body)
+        await self._outgoing.begin(opened.status, opened.content_type, len(body))
         presence.stop()
-        await self._put({"type": "http.response.body", "body": body, "more_body": False})
+        await self._outgoing.end(body)
         return Outcome.FINISHED if is_good else Outcome.FAILED
 
-    def _require_room(self, fleet: Fleet, asked: Asked, patience: float, deadline_s: float | None) -> None:
-        """Raises `Refused` where the best replica would answer too late; where there is none, the request may wait."""
-        choice = self._desk.relay.best(fleet, asked, set())
-        if choice is None:
-            return
-        if refusal := turned_away(choice.prediction, patience, self._left_s(deadline_s)):
+    def _require_room(self, fleet: Fleet, asked: Asked, patience: float, deadline_s: float | None) -> Choice | None:
+        """The best replica; None where there is none, and the request may wait.
+
+        Raises:
+            Refused: even that one would answer too late.
+        """
+        best = self._desk.relay.best(fleet, asked)
+        if best and (refusal := turned_away(best.prediction, patience, self._left_s(deadline_s))):
             raise Refused(refusal)
+        return best
 
     def _left_s(self, deadline_s: float | None) -> float | None:
         return None if deadline_s is None else deadline_s - (time.monotonic() - self._began_s)
 
     def _under_way(self, fleet: Fleet) -> AbstractContextManager[None]:
-        return self._desk.metrics.under_way.labels(fleet.routes.service).track_inprogress()
-
-    async def _begin(self, status: int, content_type: bytes, num_bytes: int | None = None) -> None:
-        headers = [(b"content-type", content_type), (b"x-request-id", self._id.encode())]
-        if num_bytes is not None:
-            headers.append((b"content-length", str(num_bytes).encode()))
-        self._has_begun = True
-        await self._put({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def _end_with(self, refusal: Refusal) -> None:
-        """The status has gone out: what went wrong is said as an event, and the missing end mark tells it too."""
-        await self._put({"type": "http.response.body", "body": refusal.event, "more_body": False})
-
-    async def _put_part(self, part: bytes) -> None:
-        if part:
-            await self._put({"type": "http.response.body", "body": part, "more_body": True})
-
-    async def _put(self, message: Message) -> None:
-        self._put_since_s = time.monotonic()
-        try:
-            await self._send(message)
-        except OSError as error:  # a server may say so when the client has left
-            raise ClientLeft from error
-        self._put_since_s = math.inf
-
-    def _is_stalled(self) -> bool:
-        return time.monotonic() - self._put_since_s > STALLED_S
+        return self._desk.metrics.of(fleet.routes.service).under_way.track_inprogress()
 
 
 def _whole_tokens(asked: Asked, fleet: Fleet) -> int | None:

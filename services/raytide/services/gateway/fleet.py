@@ -140,6 +140,8 @@ class Fleet:
                 replica.see(upstream)
             self._replicas[upstream.replica] = replica
         self._gone = {name: report for name, report in self._gone.items() if self._reports(name) == report}
+        self.context_tokens = self._context_tokens()
+        """Most tokens of one sequence: the model's context, or what fits into a replica until that is known."""
         self._say_whether_ready()
 
     def lose(self, name: str) -> None:
@@ -166,15 +168,14 @@ class Fleet:
     def learn(self, models: frozenset[str], max_model_len: int | None) -> None:
         """What an engine says of its models."""
         self.models, self.max_model_len, self._learnt_of = models, max_model_len, self.routes.revision
+        self.context_tokens = self._context_tokens()
 
     @property
     def knows_models(self) -> bool:
         """Whether an engine of this revision was asked."""
         return self._learnt_of == self.routes.revision
 
-    @property
-    def context_tokens(self) -> int:
-        """Most tokens of one sequence: the model's context, or what fits into a replica until that is known."""
+    def _context_tokens(self) -> int:
         if self.max_model_len is not None:
             return self.max_model_len
         fitting = [upstream.engine.kv_capacity_tokens for upstream in self.routes.upstreams]

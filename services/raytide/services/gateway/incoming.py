@@ -10,6 +10,7 @@ from typing import Final, Self
 from starlette.types import Receive
 
 from raytide.services.gateway.refusal import Refused, invalid, unauthenticated
+from raytide.services.gateway.tracing import CONTEXT
 
 DEADLINE: Final = b"x-deadline-ms"
 """Milliseconds from now in which the client wants the whole answer."""
@@ -58,6 +59,11 @@ class Headers:
         """What names the client's session."""
         value = self._values.get(SESSION)
         return value[:_MOST_SESSION_BYTES].decode("latin-1") if value else None
+
+    def trace_context(self) -> dict[str, str]:
+        """The trace that the client is in, as W3C's headers say; empty where it says none."""
+        found = {name: self._values.get(name.encode()) for name in CONTEXT}
+        return {name: value.decode("latin-1") for name, value in found.items() if value}
 
     def num_bytes(self) -> int | None:
         """Of the body, as announced; None for one in chunks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 from raytide.services.gateway.asked import Asked
@@ -15,9 +16,18 @@ from raytide.services.ledger.clerk import LedgerSilent
 from raytide.services.ledger.money import NANO_PER_USD, format_usd
 from raytide.services.ledger.secret import hash_of
 from raytide.services.ledger.sheet import Admitted
+from raytide.services.ledger.tables import ANONYMOUS
 from raytide.services.ledger.usage import Settlement
 
 _RETRY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a request is from, as far as the service asks."""
+
+    key_id: str = ANONYMOUS
+    traffic_class: str | None = None
 
 
 class Entering(Protocol):
@@ -36,14 +46,14 @@ class Keeper:
     def __init__(self, clerk: Entering | None, metrics: Metrics) -> None:
         self._clerk, self._metrics = clerk, metrics
 
-    async def admit(self, request_id: str, fleet: Fleet, asked: Asked, secret: str | None) -> str | None:
-        """The traffic class of the key that the request came with, once the ledger has let it in.
+    async def admit(self, request_id: str, fleet: Fleet, asked: Asked, secret: str | None) -> Caller:
+        """Who asks, once the ledger has let the request in.
 
         Raises:
             Refused: the ledger did not.
         """
         if not fleet.access.asks_for_keys:
-            return None
+            return Caller()
         if secret is None and not fleet.access.lets_anonymous_in:
             raise Refused(unauthenticated("this service needs an API key, as `Authorization: Bearer rt-…`"))
         if self._clerk is None:
@@ -56,17 +66,17 @@ class Keeper:
         self._metrics.ledger.observe(time.perf_counter() - began_s)
         if isinstance(answer, Denied):
             raise Refused(denial(answer, ask.worst_nano_usd))
-        return answer.account.traffic_class
+        return Caller(key_id=answer.account.key_id, traffic_class=answer.account.traffic_class)
 
     def settle(self, request_id: str, fleet: Fleet, asked: Asked, end: End) -> None:
         """Bill a request that was let in; returns at once."""
         ended = settlement(request_id, asked, end, fleet.access.prices)
-        service = fleet.routes.service
-        self._metrics.ended.labels(service, end.outcome.value).inc()
-        self._metrics.tokens.labels(service, "prompt").inc(ended.prompt_tokens)
-        self._metrics.tokens.labels(service, "output").inc(ended.output_tokens)
+        counted = self._metrics.of(fleet.routes.service)
+        counted.ended[end.outcome].inc()
+        counted.prompt_tokens.inc(ended.prompt_tokens)
+        counted.output_tokens.inc(ended.output_tokens)
         if self._clerk is not None and fleet.access.asks_for_keys:
-            self._metrics.charged.labels(service).inc(ended.cost_nano_usd / NANO_PER_USD)
+            counted.charged_usd.inc(ended.cost_nano_usd / NANO_PER_USD)
             self._clerk.settle(ended)
 
 

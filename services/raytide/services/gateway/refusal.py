@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 INVALID: Final = "invalid_request_error"
 AUTHENTICATION: Final = "authentication_error"
 RATE_LIMIT: Final = "rate_limit_error"
@@ -51,6 +53,18 @@ class Refusal:
 def invalid(message: str, *, param: str | None = None, status: int = 400, code: str = "invalid_request") -> Refusal:
     """A request that no engine would understand."""
     return Refusal(status=status, kind=INVALID, code=code, message=message, param=param)
+
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""How reading a body of JSON fails."""
+
+
+def unreadable(error: Exception) -> Refusal:
+    """Of one of UNREADABLE: JSON that is not what was asked for, with the key that is wrong, or no JSON."""
+    if isinstance(error, msgspec.ValidationError):
+        where = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
+        return invalid(f"the body is not as expected: {error}", param=where)
+    return invalid(f"the body is no JSON: {error}", code="malformed_json")
 
 
 def unauthenticated(message: str, code: str = "invalid_api_key") -> Refusal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,14 +18,14 @@ from raytide.services.gateway.choose import Choice, choose, some_of
 from raytide.services.gateway.fleet import Fleet, Sent
 from raytide.services.gateway.metrics import Metrics
 from raytide.services.gateway.refusal import UPSTREAM, Refusal, Refused
-from raytide.services.gateway.upstream import Answer, Client, UpstreamDeclines, UpstreamGone, UpstreamLost
+from raytide.services.gateway.upstream import Answer, Client, UpstreamDeclines, UpstreamGone, UpstreamLost, let_in
 
 TRIES: Final = 3
 """A request that ends the replicas which take it must not end all of them."""
 AGAIN_S: Final = 0.1
 """Before a request goes once more to a replica that lost it: a process that ends has closed its port by then."""
-_ELSEWHERE: Final = (502, 503)
-"""What a replica answers that cannot take the request; another one may."""
+_ELSEWHERE: Final = (401, 502, 503)
+"""What a replica answers that cannot take the request; another one may. 401: it is not the one that the table names."""
 _EVENTS: Final = b"text/event-stream"
 _RETRY_S: Final = 5.0
 
@@ -33,7 +33,8 @@ _RETRY_S: Final = 5.0
 class Opened:
     """An answer that has begun."""
 
-    def __init__(self, answer: Answer, first: bytes, rest: AsyncIterator[bytes], sent: Sent) -> None:
+    def __init__(self, replica: str, answer: Answer, first: bytes, rest: AsyncIterator[bytes], sent: Sent) -> None:
+        self.replica = replica
         self.status = answer.status
         self.content_type = answer.content_type
         self.is_stream = answer.content_type.startswith(_EVENTS)
@@ -42,6 +43,11 @@ class Opened:
         self.rest = rest
         """Raises `UpstreamLost` where it breaks off."""
         self._answer, self._sent = answer, sent
+        self.pause, self.resume = answer.pause, answer.resume
+
+    async def pour(self, sink: Callable[[bytes], None]) -> None:
+        """The rest of the body into `sink`, instead of reading it piece by piece."""
+        await self._answer.pour(sink)
 
     async def close(self) -> None:
         """Nothing more is wanted of it."""
@@ -75,7 +81,7 @@ class Relay:
         self._client, self._metrics = client, metrics
         self._random = random.Random()  # noqa: S311 (which replicas are looked at is no secret)
 
-    def best(self, fleet: Fleet, asked: Asked, without: set[str]) -> Choice | None:
+    def best(self, fleet: Fleet, asked: Asked, without: Collection[str] = ()) -> Choice | None:
         """Where the request would go now."""
         usual = fleet.usual_output_tokens
         candidates = some_of(fleet.candidates(time.monotonic(), without), asked.session, self._random)
@@ -83,22 +89,33 @@ class Relay:
         objective = fleet.routes.objective
         return choose(candidates, fleet.prompt_tokens(asked), output_tokens, usual, objective, asked.session)
 
-    async def open(self, fleet: Fleet, asked: Asked, body: bytes, request_id: str, tries: Tries) -> Opened | None:
+    async def open(
+        self,
+        fleet: Fleet,
+        asked: Asked,
+        body: bytes,
+        headers: Mapping[str, str],
+        tries: Tries,
+        best: Choice | None = None,
+    ) -> Opened | None:
         """The answer's beginning; where it is no stream, the whole answer, so that one that breaks off is tried again.
 
-        None where every replica that the table names is gone: the request may wait for another one.
+        `best` is where it would go now, if that has just been asked. None where every replica that the table names is
+        gone: the request may wait for another one.
 
         Raises:
             Refused: no replica answers.
         """
-        while tries.num < TRIES and (choice := await self._next(fleet, asked, tries)):
+        choice = None if tries.met else best
+        while tries.num < TRIES and (choice := choice or await self._next(fleet, asked, tries)):
             if tries.met:
                 self._metrics.retried.labels(fleet.routes.service).inc()
             try:
-                return await self._try(fleet, choice.replica, asked, body, request_id)
+                return await self._try(fleet, choice.replica, asked, body, headers)
             except UpstreamLost as lost:
                 tries.note(choice.replica, lost)
                 _mistrust(fleet, choice.replica, lost)
+                choice = None
         if tries.num < TRIES and not fleet.is_ready.is_set():
             return None
         raise Refused(_unanswered(fleet, tries))
@@ -111,13 +128,14 @@ class Relay:
             await asyncio.sleep(AGAIN_S)
         return self.best(fleet, asked, tries.declined)
 
-    async def _try(self, fleet: Fleet, name: str, asked: Asked, body: bytes, request_id: str) -> Opened:
+    async def _try(self, fleet: Fleet, name: str, asked: Asked, body: bytes, headers: Mapping[str, str]) -> Opened:
         replica = fleet.replica(name)
         sent = replica.send(asked.num_sequences, fleet.prompt_tokens(asked))
         try:
-            answer = await self._client.post(replica.upstream.address, asked.path, body, request_id)
+            upstream = replica.upstream
+            answer = await self._client.post(upstream.address, asked.path, body, {**headers, **let_in(upstream)})
             try:
-                opened = await _begun(answer, sent)
+                opened = await _begun(name, answer, sent)
             except BaseException:
                 await answer.close()
                 raise
@@ -140,7 +158,7 @@ def _unanswered(fleet: Fleet, tries: Tries) -> Refusal:
     return Refusal(status=502, kind=UPSTREAM, code="replica_lost", message=message, retry_after_s=_RETRY_S)
 
 
-async def _begun(answer: Answer, sent: Sent) -> Opened:
+async def _begun(replica: str, answer: Answer, sent: Sent) -> Opened:
     if answer.status in _ELSEWHERE:
         raise UpstreamDeclines(f"the replica answers {answer.status}")
     pieces = answer.pieces()
@@ -150,4 +168,4 @@ async def _begun(answer: Answer, sent: Sent) -> Opened:
             raise UpstreamLost("the stream ended before it began")
     else:
         first = b"".join([piece async for piece in pieces])
-    return Opened(answer, first, pieces, sent)
+    return Opened(replica, answer, first, pieces, sent)

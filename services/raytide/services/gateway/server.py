@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from raytide.services.gateway.outlet import EXTENSION, Outlet
 from raytide.services.gateway.refusal import Refusal, invalid
 from raytide.services.http_server import HttpServer
 
@@ -46,6 +47,7 @@ class Port(HttpServer):
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=int(DRAIN_S),
             server_header=False,
+            proxy_headers=False,  # nothing here asks where a request came from
         )
         super().__init__(config, listening)
 
@@ -62,6 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._is_refused = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._outlets: set[Outlet] = set()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is ever said is closed as one that has been idle."""
@@ -90,6 +93,20 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(_too_large())
         else:
             super().on_headers_complete()
+            # Its task begins only when this call has ended.
+            self.scope["extensions"] = {EXTENSION: Outlet(self.cycle, self._outlets)}  # type: ignore[dict-item]
+
+    def pause_writing(self) -> None:
+        """The client takes less than comes."""
+        super().pause_writing()
+        for outlet in tuple(self._outlets):
+            outlet.when_full()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        super().resume_writing()
+        for outlet in tuple(self._outlets):
+            outlet.when_free()
 
     def on_body(self, body: bytes) -> None:
         """Of a request that was taken."""

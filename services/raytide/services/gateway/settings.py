@@ -19,3 +19,6 @@ class GatewaySettings(BaseModel):
     """Folder where the conductor keeps how rollouts stand."""
     max_body_bytes: int
     num_replicas: int
+    on_head: bool = False
+    traces: str | None = None
+    """Where spans go, by OTLP over HTTP."""

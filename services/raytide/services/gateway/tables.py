@@ -17,7 +17,7 @@ from raytide.autoscaling.live.routes import Routes
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.held import Held
-from raytide.services.gateway.upstream import Client, UpstreamLost
+from raytide.services.gateway.upstream import Client, UpstreamLost, let_in
 
 EVERY_S: Final = 1.0
 ANSWER_S: Final = 5.0
@@ -90,7 +90,8 @@ class Tables:
         if fleet.knows_models or not fleet.routes.upstreams:
             return
         with contextlib.suppress(UpstreamLost, msgspec.MsgspecError):
-            cards = _CARDS.decode(await self._client.get(fleet.routes.upstreams[0].address, "/v1/models")).data
+            first = fleet.routes.upstreams[0]
+            cards = _CARDS.decode(await self._client.get(first.address, "/v1/models", let_in(first))).data
             lengths = [card.max_model_len for card in cards if card.max_model_len is not None]
             fleet.learn(frozenset(card.id for card in cards), max(lengths, default=None))
 

@@ -1,13 +1,11 @@
-"""One request to a replica over HTTP, and its answer piece by piece."""
+"""What the gateway needs of the way to a replica: one request, and its answer piece by piece."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-from collections.abc import AsyncIterator
-from typing import Final, Protocol, Self
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final, Protocol
 
-import aiohttp
+from raytide.autoscaling.live.routes import Upstream
 
 CONNECT_S: Final = 2.0
 """A replica is in the same network; one that takes no connection in this time is taken for dead."""
@@ -16,9 +14,11 @@ SILENT_S: Final = 600.0
 IDLE_S: Final = 60.0
 """How long a connection is kept for the next request: shorter than a replica keeps it, so that none is used that the
 replica closes at that moment."""
-_READ_BYTES: Final = 2**18
-_NOBODY_THERE: Final = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
-"""Of a connection that could not be made. Other numbers are trouble of this process, such as too many open files."""
+
+
+def let_in(upstream: Upstream) -> dict[str, str]:
+    """The header that its server lets a request in by."""
+    return {"Authorization": f"Bearer {upstream.key}"} if upstream.key else {}
 
 
 class UpstreamLost(Exception):
@@ -42,6 +42,15 @@ class Answer(Protocol):
     def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes; raises `UpstreamLost` where it breaks off."""
 
+    async def pour(self, sink: Callable[[bytes], None]) -> None:
+        """The rest of the body into `sink`, each piece in the moment in which it comes; raises as `pieces`."""
+
+    def pause(self) -> None:
+        """Let nothing come for a while."""
+
+    def resume(self) -> None:
+        """Let it come again."""
+
     async def close(self) -> None:
         """Ends it; where it was not complete, the connection is closed, which makes the engine stop."""
 
@@ -49,79 +58,8 @@ class Answer(Protocol):
 class Client(Protocol):
     """Sends requests to replicas."""
 
-    async def post(self, address: str, path: str, body: bytes, request_id: str) -> Answer:
-        """The beginning of the answer; raises `UpstreamLost` where there is none."""
+    async def post(self, address: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The beginning of the answer to JSON; raises `UpstreamLost` where there is none."""
 
-    async def get(self, address: str, path: str) -> bytes:
+    async def get(self, address: str, path: str, headers: Mapping[str, str]) -> bytes:
         """A small answer; raises `UpstreamLost` where there is none."""
-
-
-class AiohttpClient:
-    """Requests over kept connections."""
-
-    def __init__(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            auto_decompress=False,
-            read_bufsize=_READ_BYTES,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-
-    async def post(self, address: str, path: str, body: bytes, request_id: str) -> Answer:
-        """As `Client`."""
-        headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
-        try:
-            response = await self._session.post(f"http://{address}{path}", data=body, headers=headers)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _lost(error) from error
-        return _AiohttpAnswer(response)
-
-    async def get(self, address: str, path: str) -> bytes:
-        """As `Client`."""
-        try:
-            async with asyncio.timeout(CONNECT_S), self._session.get(f"http://{address}{path}") as response:
-                return await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _lost(error) from error
-
-    async def close(self) -> None:
-        """Close the kept connections."""
-        await self._session.close()
-
-    async def __aenter__(self) -> Self:
-        """The client, closed at the end of the block."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the kept connections."""
-        await self.close()
-
-
-class _AiohttpAnswer:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.content_type = response.headers.get("Content-Type", "application/json").encode("latin-1")
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._response.content.iter_any():
-                yield piece
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _lost(error) from error
-
-    async def close(self) -> None:
-        self._response.close()
-
-
-def _lost(error: Exception) -> UpstreamLost:
-    said = f"{type(error).__name__}: {error}"
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return UpstreamGone(said)
-    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno in _NOBODY_THERE:
-        return UpstreamGone(said)
-    return UpstreamDeclines(said) if isinstance(error, TimeoutError) else UpstreamLost(said)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from raytide.services.awaited import Awaited
 from raytide.services.ledger.account import Ask, Denied
 from raytide.services.ledger.sheet import Admitted
 from raytide.services.ledger.store import Operation
@@ -25,6 +26,9 @@ KEEP_ALIVE_S: Final = 10.0
 DEAD_AFTER_S: Final = 60.0
 """A gateway that was silent for so long holds nothing any more; a pause of the machine is shorter."""
 RETRY_S: Final = 1.0
+SETTLE_S: Final = 0.05
+"""How long the end of a request waits for an ask. A client that goes on asks again at once, and both in one transaction
+cost 1.0 ms where each alone cost 1.8."""
 
 _log = logging.getLogger("ray.serve")
 
@@ -91,14 +95,15 @@ class Clerk:
             self._stay_alive()
 
     def _take(self) -> list[_Waiting | Settlement | None]:
-        """All that waits, once there is something or the time has come to say that the gateway lives."""
+        """All that waits, once somebody does or the time has come to say that the gateway lives."""
         taken: list[_Waiting | Settlement | None] = []
-        try:
+        with contextlib.suppress(queue.Empty):
             taken.append(self._asks.get(timeout=RETRY_S if self._unsettled else KEEP_ALIVE_S))
+            until_s = time.monotonic() + SETTLE_S
             while len(taken) < BATCH:
-                taken.append(self._asks.get_nowait())
-        except queue.Empty:
-            pass
+                if not isinstance(taken[-1], Settlement):
+                    until_s = 0.0  # somebody waits
+                taken.append(self._asks.get(timeout=max(0.0, until_s - time.monotonic())))
         return taken
 
     def _enter(self, operations: list[_Waiting | Settlement]) -> None:
@@ -113,8 +118,8 @@ class Clerk:
                 self._unsettled.append(_given_up(each, error) if isinstance(each, _Waiting) else each)
             return
         for each, answer in zip(operations, answers, strict=True):
-            if isinstance(each, _Waiting):
-                each.say(answer)
+            if isinstance(each, _Waiting) and answer is not None:
+                each.give(answer)
 
     def _stay_alive(self) -> None:
         now_s = self._clock_s()
@@ -132,29 +137,19 @@ class Clerk:
 
 def _given_up(waiting: _Waiting, error: Exception) -> Settlement:
     """Where the commit came through and only its answer did not, the request holds what nobody uses."""
-    waiting.say(error)
+    waiting.fail(_silent(error))
     return Settlement(request_id=waiting.ask.request_id, outcome=Outcome.FAILED)
 
 
-class _Waiting:
-    """An ask whose answer an event loop waits for."""
+class _Waiting(Awaited[Admitted | Denied]):
+    """An ask, and who waits for its answer."""
 
     def __init__(self, ask: Ask) -> None:
+        super().__init__()
         self.ask = ask
-        self._loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[Admitted | Denied] = self._loop.create_future()
 
-    def say(self, answer: Admitted | Denied | Exception | None) -> None:
-        """From the ledger's thread; the loop may have ended meanwhile."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._resolve, answer)
 
-    def _resolve(self, answer: Admitted | Denied | Exception | None) -> None:
-        if self.answer.done():
-            return
-        if isinstance(answer, Admitted | Denied):
-            self.answer.set_result(answer)
-        else:
-            silent = LedgerSilent("the ledger does not answer")
-            silent.__cause__ = answer
-            self.answer.set_exception(silent)
+def _silent(why: Exception) -> LedgerSilent:
+    silent = LedgerSilent("the ledger does not answer")
+    silent.__cause__ = why
+    return silent

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -16,6 +16,7 @@ from raytide.services.ledger.tables import METADATA
 BUSY_TIMEOUT_S: Final = 10.0
 """How long a writer of SQLite waits for another one; a transaction takes about a millisecond."""
 _POSTGRES: Final = "postgresql"
+_READS: Final = "raytide_reads"
 
 
 class LedgerUnavailable(RaytideError):
@@ -32,12 +33,23 @@ def connect(url: str) -> Engine:
         engine = _engine(url)
         METADATA.create_all(engine)
     except (SQLAlchemyError, ImportError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise LedgerUnavailable(
-            f"the ledger cannot be opened ({reason}): give a URL such as sqlite:////var/lib/raytide/ledger.db, or "
-            "postgresql://user@host/raytide with psycopg installed"
-        ) from error
+        raise _unavailable(str(error)) from error
     return engine
+
+
+def exists(url: str) -> bool:
+    """Whether there is a database at a URL; of a server that is only known once it is asked, so it is true.
+
+    Raises:
+        LedgerUnavailable: it is no URL of a database.
+    """
+    parsed = _parsed(url)
+    return parsed.get_backend_name() != "sqlite" or not parsed.database or Path(parsed.database).exists()
+
+
+def reading(engine: Engine) -> Connection:
+    """A connection that only reads: no writer waits for it, however long it takes, and it waits for none."""
+    return engine.connect().execution_options(**{_READS: True})
 
 
 def ledger_url(home: Path) -> str:
@@ -45,8 +57,26 @@ def ledger_url(home: Path) -> str:
     return f"sqlite:///{home / 'ledger.db'}"
 
 
+def _parsed(url: str) -> URL:
+    """Raises without saying the URL, which may hold a password."""
+    try:
+        return make_url(url)
+    except SQLAlchemyError as error:
+        raise _unavailable(str(error)) from error
+    except ValueError:
+        raise _unavailable("what stands behind its host is no port") from None
+
+
+def _unavailable(why: str) -> LedgerUnavailable:
+    reason = why.splitlines()[0]
+    return LedgerUnavailable(
+        f"the ledger cannot be opened ({reason}): give a URL such as sqlite:////var/lib/raytide/ledger.db, or "
+        "postgresql://user@host/raytide with psycopg installed"
+    )
+
+
 def _engine(url: str) -> Engine:
-    parsed = make_url(url)
+    parsed = _parsed(url)
     if parsed.drivername == _POSTGRES:
         parsed = parsed.set(drivername=f"{_POSTGRES}+psycopg")
     if parsed.get_backend_name() != "sqlite":
@@ -58,7 +88,7 @@ def _engine(url: str) -> Engine:
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, **options)
     event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -71,6 +101,6 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin(connection: Connection) -> None:
     """The write lock at once: two transactions that both read and then want to write would end each other."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READS) else "BEGIN IMMEDIATE")

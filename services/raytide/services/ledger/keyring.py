@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from raytide.core.errors import RaytideError
 from raytide.services.ledger.account import UNLIMITED, Account, Budget, Limits, of_today
+from raytide.services.ledger.database import reading
 from raytide.services.ledger.rows import account_of
 from raytide.services.ledger.secret import hash_of, new_secret, shown
 from raytide.services.ledger.tables import ANONYMOUS, KEYS
@@ -71,7 +72,7 @@ class Keyring:
 
     def list(self) -> list[ListedKey]:
         """Every key, oldest first, with what it has spent of a budget as of now."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(select(KEYS).order_by(KEYS.c.created_s, KEYS.c.key_id)).mappings().all()
         return [_listed(row, self._now_s()) for row in rows]
 

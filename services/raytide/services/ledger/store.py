@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from raytide.services.ledger.account import Ask, Denied, Reservation
-from raytide.services.ledger.database import connect
+from raytide.services.ledger.database import connect, reading
 from raytide.services.ledger.rows import (
     UPDATE_ACCOUNT,
     account_of,
@@ -102,7 +102,7 @@ class Ledger:
         """What each key used of each service, dearest first."""
         sums = [func.sum(USAGE.c[name]).label(name) for name in ("prompt_tokens", "output_tokens", "charged_nano_usd")]
         by = (USAGE.c.key_id, USAGE.c.service)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(select(*by, func.count().label("num_requests"), *sums).group_by(*by)).all()
         # PostgreSQL sums big integers as decimals.
         found = [UsageSum(row[0], row[1], *(int(value) for value in row[2:])) for row in rows]
@@ -110,7 +110,7 @@ class Ledger:
 
     def reservations(self) -> list[Reservation]:
         """What open requests hold."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [reservation_of(row) for row in connection.execute(select(RESERVATIONS)).mappings()]
 
     def close(self) -> None:

@@ -73,7 +73,8 @@ class EmulatedEngine:
     async def routes(self) -> ASGIApp:
         """The OpenAI routes, for the model and its adapters."""
         models = (self._settings.service, *self._settings.adapters)
-        return OpenAI(models, self.max_model_len, self.generate).application()
+        fail_every = self._settings.args.get("fail_every")
+        return OpenAI(models, self.max_model_len, self.generate, fail_every).application()
 
     async def measure(self, routes: ASGIApp) -> Measured:
         """What was declared: there is nothing to load or to find out."""

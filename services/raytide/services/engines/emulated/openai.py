@@ -26,8 +26,11 @@ WORD: Final = " tide"
 class OpenAI:
     """Completions, chat, models and health."""
 
-    def __init__(self, models: Sequence[str], max_model_len: int, generate: Generate) -> None:
+    def __init__(
+        self, models: Sequence[str], max_model_len: int, generate: Generate, fail_every: int | None = None
+    ) -> None:
         self._models = models
+        self._fail_every, self._num_asked = fail_every, 0
         self._max_model_len = max_model_len
         self._generate = generate
 
@@ -56,6 +59,9 @@ class OpenAI:
             return _refusal(error.status, error.kind, str(error))
         except ValidationError as error:
             return _refusal(400, "Bad Request", "; ".join(_said(each) for each in error.errors()))
+        self._num_asked += 1
+        if self._fail_every and self._num_asked % self._fail_every == 0:
+            return _refusal(500, "Internal Server Error", "this engine fails as it was declared to (fail_every)")
         answer = _Answer(asked, num_tokens, self._generate(asked.prompt_tokens, num_tokens, asked.n))
         if asked.stream:
             return StreamingResponse(answer.events(), media_type="text/event-stream")

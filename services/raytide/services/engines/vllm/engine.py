@@ -93,6 +93,8 @@ def start(settings: EngineSettings, meter: ReplicaMeter) -> VllmEngine:
     from raytide.services.engines.vllm.metered import MeteredLLM
     from raytide.services.engines.vllm.stats import meter_logger
 
+    if args.otlp_traces_endpoint:  # as the gateway sends its spans; vLLM's own default is gRPC
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
     try:
         config = AsyncEngineArgs.from_cli_args(args).create_engine_config()
     except ValueError as error:  # pydantic's validation errors too
