@@ -83,7 +83,7 @@ def test_a_group_is_found_as_a_command_is(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_schema_is_printed_for_a_kind_in_any_case_and_for_all(raytide: Raytide) -> None:
     assert json.loads(raytide("schema", "service").stdout)["title"] == "Service"
-    assert len(json.loads(raytide("schema").stdout)["oneOf"]) == 3
+    assert len(json.loads(raytide("schema").stdout)["oneOf"]) == 4
 
 
 def test_a_schema_of_no_kind_is_a_usage_error_with_a_hint(raytide: Raytide) -> None:

@@ -48,8 +48,32 @@ def test_the_lineage_of_what_is_served_names_data_code_configuration_run_and_eva
         "  code        abc123",
         "  data        data/code, hash 0123456789abcdef",
     ]
+    assert here("models", "show", "chat@1").out.splitlines() == [
+        "chat v1  candidate production",
+        f"  files  {made.path}",
+        "  bits_per_byte  1.5",
+        "  perplexity  70.25",
+    ]
+    shown = json.loads(here("models", "show", "chat@1", "--json").out)
+    assert (shown["path"], shown["metrics"]["perplexity"]) == (str(made.path), 70.25)
     told = json.loads(here("models", "lineage", "chat@production", "--json").out)
     assert (told["config"], told["evaluation"]["evaluated_on"]) == (TRAINED["config"], "fedcba9876543210ff")
+
+
+def test_the_lineage_of_a_preferred_model_says_whose_feedback_it_learnt_from(tmp_path: Path) -> None:
+    preferred = TRAINED | {
+        "config": {"start": "registry:chat@production", "preferences": {"file": "feedback/chat", "beta": 0.1}},
+        "counts": {"pairs": 1200, "too_long": 3, "alike": 0},
+        "feedback": {"kind": "preferences", "service": "chat", "pairs": 1203},
+    }
+    lines = list(describe(traced(ModelVersion(name="chat", version=2, path=tmp_path, lineage=preferred))))
+    assert lines[-2:] == [
+        "  data        feedback/chat, hash 0123456789abcdef",
+        "              1,200 pairs, feedback on service chat, beta 0.1",
+    ]
+    untold = {key: value for key, value in preferred.items() if key not in ("counts", "feedback")}
+    *_, last = describe(traced(ModelVersion(name="chat", version=2, path=tmp_path, lineage=untold)))
+    assert last == "              beta 0.1"
 
 
 def test_what_is_not_known_of_a_model_is_said_and_not_made_up(tmp_path: Path) -> None:

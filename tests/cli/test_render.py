@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]  # what `serve deploy` reads with
+import yaml  # what `serve deploy` reads with
 
 
 def test_serves_own_reader_takes_a_rendered_config_as_it_is_meant(

@@ -14,7 +14,7 @@ from raytide.cli.demo import job
 from raytide.cli.demo.burst import FIRST_LOAD, Burst, _rate
 from raytide.cli.demo.completion import Chunk, parse, request_body, stream_completion
 from raytide.cli.demo.summary import Facts, summarise
-from raytide.cli.demo.view import View
+from raytide.cli.demo.view import Step, View
 from raytide.core.errors import RunFailed
 from raytide.core.spec import Service, read_as
 from raytide.operator.local.ports import free_ports
@@ -94,6 +94,12 @@ def test_the_summary_says_what_it_does_not_know() -> None:
     text = summarise(facts)
     assert "decisions   no replica runs" in text
     assert "TTFT p50 unknown, p95 unknown" in text
+
+
+def test_the_summary_tells_requests_that_were_turned_away_from_those_that_failed() -> None:
+    facts = _facts()
+    facts.burst.turned_away = 12
+    assert "200 requests in 50 s, 1 failed, 12 turned away (429), 255 tokens/s" in summarise(facts)
 
 
 def test_the_burst_keeps_a_share_of_a_replica_busy_on_any_machine(repository: Path) -> None:
@@ -179,6 +185,23 @@ def test_a_job_is_shown_by_what_it_prints_itself(submitted: Callable[[str], None
         job.submit(CLUSTER, "train", step)
     assert "step 20, loss 3.1" in shown.getvalue()
     assert not any(noise in shown.getvalue() for noise in ("Next steps", "ray job", "INFO", "---"))
+
+
+def test_a_line_of_a_job_is_shown_before_the_job_has_ended(
+    submitted: Callable[[str], None], view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    seen = tmp_path / "seen"
+    wait = f"print('step 30'); import os, time; [time.sleep(0.05) for _ in range(200) if not os.path.exists('{seen}')]"
+    submitted(f"exec {sys.executable} -c \"{wait}; exit(not os.path.exists('{seen}'))\"")
+
+    class Watching(Step):
+        def show(self, text: str) -> None:
+            if text == "step 30":
+                seen.touch()
+
+    with Watching(view.console, "train") as step:
+        job.submit(CLUSTER, "train", step)
 
 
 def test_a_job_that_fails_is_told_by_its_last_lines(submitted: Callable[[str], None], view: View) -> None:

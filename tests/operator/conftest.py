@@ -13,6 +13,7 @@ import pytest
 from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.local.ports import free_ports
+from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
 
 
@@ -86,6 +87,19 @@ def _no_token_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 @pytest.fixture
 def dashboard(recorded: RecordedDashboard) -> Dashboard:
     return Dashboard(recorded.address)
+
+
+def rehearsed_site(home: Path) -> Site:
+    """A site whose Serve keeps what is put to it, and whose ports are free."""
+    http, front = free_ports(2)
+    return Site(
+        address="http://127.0.0.1:1",
+        home=home,
+        cluster=None,
+        http=Http(port=http),
+        gateway=Gateway(port=front),
+        serve=RehearsedServe(),
+    )
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import pytest
 from raytide.autoscaling.missing import Missing
 from raytide.core.errors import ClusterUnreachable, RaytideError
 from raytide.core.spec import Service, read_as
-from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator import apply as operator
 from raytide.operator import change
 from raytide.operator.adapters.history_file import HistoryFile
@@ -26,6 +25,8 @@ from raytide.operator.local.ports import free_ports
 from raytide.operator.plan.diff import Verb
 from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
+
+from .conftest import rehearsed_site
 
 Apply = Callable[..., None]
 
@@ -70,15 +71,7 @@ def _poll_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def where(tmp_path: Path) -> Site:
-    http, front = free_ports(2)
-    return Site(
-        address="http://127.0.0.1:1",
-        home=tmp_path,
-        cluster=None,
-        http=Http(port=http),
-        gateway=Gateway(port=front),
-        serve=RehearsedServe(),
-    )
+    return rehearsed_site(tmp_path)
 
 
 @pytest.fixture

@@ -65,11 +65,11 @@ def _print(verdicts: list[_Verdict], *, excerpt: bool) -> None:
             typer.echo(f"ok  {verdict.file}  {verdict.document.kind} {verdict.document.metadata.name}")
         for finding in verdict.findings:
             typer.echo(str(finding), err=True)
-            for line in _excerpt(verdict.file, finding) if excerpt else ():
+            for line in lines_of(verdict.file, finding) if excerpt else ():
                 typer.echo(line, err=True)
 
 
-def _excerpt(file: Path, finding: Finding) -> Iterator[str]:
+def lines_of(file: Path, finding: Finding) -> Iterator[str]:
     """The line of a finding, and below it a caret at its column; nothing where the file has no such line."""
     if not finding.line:
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from raytide.cli.ledgers import LedgerUrl, connected, existing
 from raytide.cli.options import AsJson, ClusterFile
 from raytide.cli.values import BadOption, parsed
 from raytide.core.units import parse_count
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="API keys: who may call, and how much.", no_args_is_help=True, rich_markup_mode=None)
 
-LedgerUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--ledger",
-        metavar="URL",
-        envvar="RAYTIDE_LEDGER",
-        help="Where keys are kept. Default: spec.gateway.ledger of the cluster file, else a SQLite file.",
-    ),
-]
 Usd = Annotated[str | None, typer.Option(metavar="USD", help="Most that the key may spend, as 25 or 0.5.")]
 
 
@@ -70,8 +62,8 @@ def list_(cluster: ClusterFile = None, ledger: LedgerUrl = None, as_json: AsJson
     """Show every key, oldest first, with its limits, its budget and what it used of each service."""
     from raytide.services.ledger.store import Ledger
 
-    engine = _connected(ledger, cluster)
-    keys, used = _keyring_of(engine).list(), Ledger(engine, gateway="none").usage()
+    engine = existing(ledger, site(None, cluster))
+    keys, used = (_keyring_of(engine).list(), Ledger(engine, gateway="none").usage()) if engine else ((), ())
     found = [_plain(key, [each for each in used if each.key_id == key.account.key_id]) for key in keys]
     if as_json:
         typer.echo(json.dumps({"keys": found}, indent=2))
@@ -93,16 +85,8 @@ def revoke(
     typer.echo(json.dumps({"id": key_id}) if as_json else f"{key_id} is revoked")
 
 
-def _connected(ledger: str | None, cluster: ClusterFile) -> Any:
-    from raytide.services.ledger.database import connect, ledger_url
-
-    where = site(None, cluster)
-    declared = where.cluster.spec.gateway.ledger if where.cluster else None
-    return connect(ledger or declared or ledger_url(where.home))
-
-
 def _keyring(ledger: str | None, cluster: ClusterFile) -> Any:
-    return _keyring_of(_connected(ledger, cluster))
+    return _keyring_of(connected(ledger, site(None, cluster)))
 
 
 def _keyring_of(engine: Any) -> Any:

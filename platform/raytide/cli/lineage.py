@@ -15,12 +15,19 @@ _SCORES: Final = ("perplexity", "bits_per_byte", "untrained_perplexity")
 def traced(version: ModelVersion) -> dict[str, Any]:
     """The lineage as data; what the export or the registry does not say is None."""
     told, config = version.lineage, version.lineage.get("config", {})
+    preferences = config.get("preferences") or {}
     return {
         "model": version.name,
         "version": version.version,
         "aliases": list(version.aliases),
         "files": str(version.path),
-        "data": {"folder": config.get("data"), "data_hash": told.get("data_hash")},
+        "data": {
+            "folder": config.get("data") or (config.get("examples") or preferences).get("file"),
+            "data_hash": told.get("data_hash"),
+            "counts": told.get("counts"),
+            "feedback": told.get("feedback"),
+            "beta": preferences.get("beta"),
+        },
         "code_version": told.get("code_version"),
         "run": {key: told.get(key) for key in ("steps", "tokens", "final_loss", "wall_s", "usd")}
         | {"folder": version.tags.get("run_folder")},
@@ -48,6 +55,17 @@ def describe(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield f"  config      {_config(lineage['config']) or UNKNOWN}"
     yield f"  code        {lineage['code_version'] or UNKNOWN}"
     yield f"  data        {data['folder'] or 'unknown folder'}, hash {_short(data['data_hash'])}"
+    if data["beta"] is not None:
+        yield f"              {', '.join(_preferences(data))}"
+
+
+def _preferences(data: Mapping[str, Any]) -> Iterator[str]:
+    """How many there were, of whose answers, and how far they could lead away from the model before."""
+    if pairs := (data["counts"] or {}).get("pairs"):
+        yield f"{pairs:,} pairs"
+    if service := (data["feedback"] or {}).get("service"):
+        yield f"feedback on service {service}"
+    yield f"beta {data['beta']:g}"
 
 
 def _scores(metrics: Mapping[str, float]) -> str:

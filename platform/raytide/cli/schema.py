@@ -1,4 +1,4 @@
-"""`raytide schema [KIND]`: the JSON Schema that editors check and complete YAML with."""
+"""`raytide schema [KIND]`: the JSON Schema that editors check and complete YAML with, or the same to read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import Annotated
 import typer
 
 from raytide.core.spec import KINDS, AnyDocument, schema_of
+from raytide.core.spec.reference import reference_of
 from raytide.core.spec.suggest import nearest
 
 
 def schema(
-    kind: Annotated[str | None, typer.Argument(help="Cluster, Service or Job; any of them where left out.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="Cluster, Service, Job or Pipeline; any of them where left out.")
+    ] = None,
+    reference: Annotated[bool, typer.Option("--reference", help="As a page of Markdown, to read.")] = False,
 ) -> None:
     """Print the JSON Schema (draft 2020-12) of a kind."""
+    if reference:
+        typer.echo(reference_of((_kind(kind),) if kind else KINDS), nl=False)
+        return
     typer.echo(json.dumps(schema_of(_kind(kind) if kind else AnyDocument), indent=2))
 
 

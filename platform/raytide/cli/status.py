@@ -9,11 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from raytide.autoscaling.codec import plain
 from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.pools.plan import PoolPlan
+from raytide.autoscaling.pools.says import line
 from raytide.cli.options import Address, AsJson, ClusterFile, Timeout
 from raytide.core.errors import RaytideError
 from raytide.operator import change
 from raytide.operator.drift import drift_of
+from raytide.operator.pool_plan import planned
 from raytide.operator.site import Site, site
 from raytide.operator.status import services
 
@@ -22,13 +26,19 @@ LONGEST_VALUE = 40
 
 
 def status(address: Address = None, cluster: ClusterFile = None, as_json: AsJson = False) -> None:
-    """Show every service: state, replicas, traffic, spend and the latest scaling decisions with their reasons."""
+    """Show every service: state, replicas, traffic, spend and the latest scaling decisions with their reasons.
+
+    Before them the pools that may grow, with the nodes that decided replicas fill.
+    """
     where = site(address, cluster)
     found = [service | {"drift": _drift(service, where)} for service in services(where.dashboard)]
+    pools = planned(where) if found else ()
     if as_json:
-        typer.echo(json.dumps({"cluster": where.address, "services": found}, indent=2))
+        typer.echo(json.dumps({"cluster": where.address, "pools": _pools(pools), "services": found}, indent=2))
         return
     typer.echo(f"cluster {where.address}")
+    for plan in pools if not isinstance(pools, Missing) else ():
+        typer.echo(f"  pool      {line(plan, plan.nodes)}")
     for service in found:
         typer.echo("\n".join(describe(service)))
     if not found:
@@ -101,6 +111,10 @@ def decision_line(entry: Mapping[str, Any]) -> str:
     at = datetime.fromtimestamp(entry["at_s"], UTC).strftime("%H:%M:%S")
     says = "; ".join(reason["says"] for reason in entry["reasons"])
     return f"{at}  {entry['previous']} → {entry['target']}  {entry['rule']}: {says}"
+
+
+def _pools(plans: tuple[PoolPlan, ...] | Missing) -> Any:
+    return plain(plans) if isinstance(plans, Missing) else [plain(plan) | {"nodes": plan.nodes} for plan in plans]
 
 
 def _counted(states: Mapping[str, int]) -> str:

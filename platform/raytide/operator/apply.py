@@ -87,7 +87,8 @@ def desired(service: Service, site: Site) -> dict[str, Any]:
 
 def gateway(site: Site) -> dict[str, Any]:
     """The Serve application that stands in front of all services."""
-    return gateway_application(site.gateway, ledger_url(site.home), str(site.home / ROLLOUTS))
+    pools = site.cluster.spec.pools if site.cluster else ()
+    return gateway_application(site.gateway, pools, ledger_url(site.home), str(site.home / ROLLOUTS))
 
 
 def _model(service: Service, site: Site) -> ServedModel:

@@ -39,7 +39,8 @@ def _report(fault: Fault, *answers: Answer, recovered_after_s: float | None = 5.
         objective_of(fault, cold_start_s=30.0),
         answers,
         did="did it",
-        at_s=100.0,
+        began_s=100.0,
+        at_s=100.5,
         recovered_after_s=recovered_after_s,
         ttft_s=0.5,
         tpot_s=0.1,
@@ -49,9 +50,13 @@ def _report(fault: Fault, *answers: Answer, recovered_after_s: float | None = 5.
 def test_only_what_was_open_at_the_fault_may_be_lost_with_a_replica() -> None:
     open_then, later = _answer(99.0, 101.0, "cut"), _answer(102.0, 103.0, "HTTP 503")
     assert _report(Fault.KILL_REPLICA, open_then).held
+    assert _report(Fault.KILL_REPLICA, _answer(100.2, 100.3, "cut while it died")).held
     report = _report(Fault.KILL_REPLICA, open_then, later, _answer(98.0, 99.0))
     assert (report.lost, report.lost_beyond, report.held) == (2, 1, False)
     assert report.errors == {"cut": 1, "HTTP 503": 1}
+    assert report.why == (
+        "it lost 1 that it may not lose (the first: HTTP 503, sent at +1.5 s and ended at +2.5 s from the fault)",
+    )
 
 
 def test_nothing_may_be_lost_with_the_brain() -> None:
@@ -138,7 +143,7 @@ def _drill(server: Any, looks: Iterator[Any], done: Callable[[], Mapping[str, An
 
 
 def _killed() -> dict[str, Any]:
-    return {"at_s": time.time(), "did": "killed replica a", "replica": "a"}
+    return {"began_s": time.time(), "at_s": time.time(), "did": "killed replica a", "replica": "a"}
 
 
 def test_a_drill_loads_hits_waits_and_reports(server: Any) -> None:

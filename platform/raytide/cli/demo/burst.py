@@ -44,12 +44,19 @@ class Burst:
     rate_per_s: float = 0.0
     sent: int = 0
     failed: int = 0
+    turned_away: int = 0
+    """Told at once, with 429, that the queue is too long: what a slow machine does with this much load."""
     tokens: int = 0
     seconds: float = 0.0
     ttft_s: list[float] = field(default_factory=list)
     tpot_s: list[float] = field(default_factory=list)
     most_replicas: int = 0
     replicas_after: int = 0
+
+    @property
+    def losses(self) -> str:
+        """What became of those without an answer."""
+        return f"{self.failed} failed" + (f", {self.turned_away} turned away (429)" if self.turned_away else "")
 
 
 def run_burst(where: Site, service: Service, view: View) -> Burst:
@@ -74,9 +81,7 @@ async def _burst(where: Site, service: Service, view: View) -> Burst:
     with view.step("calm") as step:
         await _until(where, burst, step, lambda seen: seen["replicas"] == {"RUNNING": least})
         burst.replicas_after = least
-        step.done(
-            f"{burst.most_replicas} → {least} running replicas, {burst.failed} of {burst.sent} requests cut or failed"
-        )
+        step.done(f"{burst.most_replicas} → {least} running replicas, of {burst.sent} requests {burst.losses}")
     return burst
 
 
@@ -126,7 +131,7 @@ async def _look(where: Site) -> dict[str, Any]:
 def _in_words(seen: Mapping[str, Any], burst: Burst) -> str:
     replicas = " + ".join(f"{count} {state.lower()}" for state, count in sorted(seen["replicas"].items()))
     answered = len(burst.ttft_s)
-    return f"{replicas}; {burst.sent} requests sent, {answered} answered, {burst.failed} failed"
+    return f"{replicas}; {burst.sent} requests sent, {answered} answered, {burst.losses}"
 
 
 async def _load(burst: Burst, url: str, model: str) -> None:
@@ -155,6 +160,9 @@ async def _request(burst: Burst, client: httpx.AsyncClient, model: str, prompt: 
     output_tokens = 0
     try:
         async with client.stream("POST", "/v1/completions", json=body) as response:
+            if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                burst.turned_away += 1
+                return
             response.raise_for_status()
             async for line in response.aiter_lines():
                 if chunk := parse(line):

@@ -26,7 +26,9 @@ def submit(cluster: LocalCluster, name: str, step: Step) -> None:
         str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", cluster.dashboard, "--",
         "python", "-m", f"raytide.jobs.{name}", str(Path(f"jobs/{name}.yaml").absolute()),
     ]  # fmt: skip
-    environment = {**os.environ, "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"), "NO_COLOR": "1"}
+    # Into a pipe Python writes in blocks: a job's lines would come when it has ended.
+    said = {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"), **said}
     last: list[str] = []
     with subprocess.Popen(  # noqa: S603 (our own command line)
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment

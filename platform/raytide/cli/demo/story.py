@@ -16,7 +16,9 @@ from raytide.cli.demo.view import View
 from raytide.core.errors import RaytideError
 from raytide.core.home import below_home, home
 from raytide.core.spec import Job, Service, read_as
-from raytide.core.spec.job import EvaluateSpec, PreprocessSpec, TrainSpec
+from raytide.core.spec.evaluate import EvaluateSpec
+from raytide.core.spec.preprocess import PreprocessSpec
+from raytide.core.spec.train import TrainSpec
 from raytide.core.units import format_bytes
 from raytide.operator import apply as operator
 from raytide.operator import change

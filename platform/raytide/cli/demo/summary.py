@@ -48,7 +48,7 @@ def _serving(facts: Facts) -> Iterator[str]:
     burst = facts.burst
     yield f"serving     {facts.service['model']} at {facts.service['url']}/v1"
     yield (
-        f"burst       {burst.sent} requests in {burst.seconds:.0f} s, {burst.failed} failed, "
+        f"burst       {burst.sent} requests in {burst.seconds:.0f} s, {burst.losses}, "
         f"{burst.tokens / max(burst.seconds, 1e-9):,.0f} tokens/s"
     )
     yield f"latency     TTFT {_quantiles(burst.ttft_s)}; TPOT {_quantiles(burst.tpot_s)} (as the clients saw it)"

@@ -46,6 +46,11 @@ class Dashboard:
         """`PENDING`, `RUNNING`, `SUCCEEDED`, `FAILED` or `STOPPED`."""
         return str(self._get(f"{_JOBS}{job}")["status"])
 
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every job that the cluster knows, submitted or begun by a driver."""
+        found = _parsed(self._request("GET", _JOBS))
+        return [job for job in found if isinstance(job, dict)] if isinstance(found, list) else []
+
     def job_output(self, job: str) -> str:
         """What a job has written so far, standard error included."""
         return str(self._get(f"{_JOBS}{job}/logs")["logs"])

@@ -126,15 +126,17 @@ def report_of(
     answers: Sequence[Answer],
     *,
     did: str,
+    began_s: float,
     at_s: float,
     recovered_after_s: float | None,
     ttft_s: float,
     tpot_s: float,
 ) -> Report:
-    """The report of a drill whose fault was at `at_s`."""
+    """The report of a drill whose fault began at `began_s` and was done at `at_s`."""
     lost = [answer for answer in answers if answer.error is not None]
-    beyond = [answer for answer in lost if not (objective.loses_open and answer.sent_s <= at_s <= answer.ended_s)]
-    why = tuple(_broken(objective, len(beyond), recovered_after_s))
+    open_then = [answer for answer in lost if answer.sent_s <= at_s and began_s <= answer.ended_s]
+    beyond = [answer for answer in lost if not (objective.loses_open and answer in open_then)]
+    why = tuple(_broken(objective, [_told(answer, at_s) for answer in beyond], recovered_after_s))
     return Report(
         fault=fault,
         objective=objective.says,
@@ -151,9 +153,14 @@ def report_of(
     )
 
 
-def _broken(objective: Objective, num_beyond: int, recovered_after_s: float | None) -> Iterator[str]:
-    if num_beyond:
-        yield f"{num_beyond} requests failed that the objective does not let fail"
+def _told(answer: Answer, at_s: float) -> str:
+    sent_s, ended_s = answer.sent_s - at_s, answer.ended_s - at_s
+    return f"{answer.error}, sent at {sent_s:+.1f} s and ended at {ended_s:+.1f} s from the fault"
+
+
+def _broken(objective: Objective, beyond: Sequence[str], recovered_after_s: float | None) -> Iterator[str]:
+    if beyond:
+        yield f"it lost {len(beyond)} that it may not lose (the first: {beyond[0]})"
     if recovered_after_s is None or recovered_after_s > objective.recovers_within_s:
         took = "it did not recover" if recovered_after_s is None else f"it took {recovered_after_s:.1f} s to recover"
         yield f"{took}, {objective.recovers_within_s:.0f} s are allowed"

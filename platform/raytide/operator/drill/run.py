@@ -66,6 +66,7 @@ async def _run(drill: Drill) -> Report:
         drill.objective,
         answers,
         did=done["did"],
+        began_s=done["began_s"],
         at_s=done["at_s"],
         recovered_after_s=recovered_after_s,
         ttft_s=drill.terms.objective.ttft_s,

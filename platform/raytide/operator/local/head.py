@@ -18,7 +18,7 @@ import httpx
 from raytide.core.errors import RaytideError
 from raytide.core.spec.cluster import Cluster
 from raytide.operator.local.pools import ENVIRONMENT, HEAD_ENVIRONMENT, autoscaling_config
-from raytide.operator.local.ports import LOOPBACK, free_ports, preferred
+from raytide.operator.local.ports import LOOPBACK, TEMP_PREFIX, claim, free_ports, preferred
 from raytide.operator.local.record import MARKER, LocalCluster, remember
 
 DASHBOARD_PORT = 8265
@@ -42,7 +42,7 @@ def start(home: Path, http_port: int, rehearsed: Cluster | None = None, *, gatew
     """
     cluster = LocalCluster(
         marker=f"raytide-{uuid.uuid4().hex}",
-        temp_dir=tempfile.mkdtemp(prefix="raytide-"),  # short: Ray's sockets live there, 107 bytes at most
+        temp_dir=tempfile.mkdtemp(prefix=TEMP_PREFIX),
         dashboard=f"http://{LOOPBACK}:{preferred(DASHBOARD_PORT)}",
         http_port=preferred(http_port),
         gateway_port=preferred(gateway_port),
@@ -56,6 +56,7 @@ def start(home: Path, http_port: int, rehearsed: Cluster | None = None, *, gatew
         process = subprocess.Popen(  # noqa: S603 (our own command line)
             command, env=env, stdout=output, stderr=output, start_new_session=True
         )
+    claim(Path(cluster.temp_dir), (cluster.http_port, cluster.gateway_port), process.pid)
     _wait(cluster, process, log)
     return cluster
 

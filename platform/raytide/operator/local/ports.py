@@ -1,11 +1,25 @@
-"""Free ports on the loopback address."""
+"""Free ports on the loopback address, and those that a cluster of this machine will open later.
+
+Gateways open their port with the first service, and those of one user share it (`SO_REUSEPORT`): two clusters that both
+found it free would each answer half of the other's requests.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import tempfile
+from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
 
 LOOPBACK = "127.0.0.1"
+TEMP_PREFIX = "raytide-"
+"""Of a cluster's temporary folder; short, because Ray's sockets live there: 107 bytes at most."""
+_CLAIM = "ports.json"
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -29,5 +43,27 @@ def free_ports(num_ports: int) -> list[int]:
 
 
 def preferred(port: int) -> int:
-    """The port itself where it is free, another one otherwise."""
-    return port if is_free(port) else free_ports(1)[0]
+    """The port itself where it is free and nobody's to open later, another one otherwise."""
+    return port if port not in claimed() and is_free(port) else free_ports(1)[0]
+
+
+def claim(temp_dir: Path, ports: Iterable[int], pid: int) -> None:
+    """Keep these ports for the cluster of this folder, for as long as its first process runs."""
+    (temp_dir / _CLAIM).write_text(json.dumps({"ports": list(ports), "pid": pid}), encoding="utf-8")
+
+
+def claimed() -> frozenset[int]:
+    """The ports of this user's clusters that run on this machine, whether they are open yet or not."""
+    claims = map(_claim_of, Path(tempfile.gettempdir()).glob(f"{TEMP_PREFIX}*/{_CLAIM}"))
+    return frozenset(port for ports, pid in claims if psutil.pid_exists(pid) for port in ports)
+
+
+def _claim_of(file: Path) -> tuple[list[int], int]:
+    """Its ports and process; none where the cluster ends just now, or somebody else wrote there."""
+    try:
+        if file.lstat().st_uid != os.geteuid():
+            return [], 0
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return [int(port) for port in content["ports"]], int(content["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], 0

@@ -218,6 +218,7 @@ def _brain(service: Service, model: ServedModel, prices: Sequence[float | None],
         journal=journal,
         access=_access(service.spec),
         quality=model.quality,
+        team=service.metadata.team or "",
     )
     return {"name": BRAIN, "user_config": settings.to_user_config(), "autoscaling_config": _autoscaling(1, 1)}
 
@@ -226,7 +227,8 @@ def _access(spec: ServiceSpec) -> dict[str, Any]:
     """What the gateway needs to know of the service; the brain hands it on."""
     classes = spec.traffic.classes if spec.traffic else ()
     priorities = {one.name: one.priority for one in classes}
-    return {**spec.access.model_dump(), "route": spec.route, "priorities": priorities}
+    feedback = spec.feedback.model_dump() if spec.feedback else None
+    return {**spec.access.model_dump(), "route": spec.route, "priorities": priorities, "feedback": feedback}
 
 
 def _autoscaling(min_replicas: int, max_replicas: int) -> dict[str, Any]:
