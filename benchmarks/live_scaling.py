@@ -33,6 +33,9 @@ from raytide.autoscaling.journal import replay
 from raytide.autoscaling.live.follow import BRAIN
 from raytide.autoscaling.live.routes import Routes
 from raytide.autoscaling.live.settings import BrainSettings
+from raytide.autoscaling.missing import Missing
+from raytide.autoscaling.pools.plan import pool_plan
+from raytide.autoscaling.pools.wanted import PoolUse
 from raytide.autoscaling.simulate.conditions import Conditions
 from raytide.autoscaling.simulate.run import play
 from raytide.autoscaling.simulate.score import score
@@ -40,7 +43,9 @@ from raytide.autoscaling.simulate.traces.read import read_trace
 from raytide.autoscaling.simulate.traces.trace import Trace
 from raytide.autoscaling.terms import Objective, Terms
 from raytide.core.spec import Cluster, Service, read_as
+from raytide.core.spec.cluster import Pool
 from raytide.operator import apply as operator
+from raytide.operator.adapters.gateway import Gateway
 from raytide.operator.local.end import end
 from raytide.operator.local.head import start
 from raytide.operator.local.record import LocalCluster, recall
@@ -111,19 +116,31 @@ class Client:
 
 @dataclass
 class Watch:
-    """Nodes and replicas, once a second, in a thread of its own."""
+    """Nodes, replicas and the pool plan, once a second, in a thread of its own."""
 
     brain: Any
+    gateway: Gateway
+    pools: tuple[Pool, ...]
     began_s: float = 0.0
     seen: list[dict[str, Any]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
+
+    def until_calm(self, at_most_s: float) -> None:
+        """Returns once fewer replicas are wanted, and fewer nodes there, than at the highest."""
+        deadline_s = time.monotonic() + at_most_s
+        while time.monotonic() < deadline_s and not all(map(self._has_fallen, ("target", "nodes"))):
+            time.sleep(1.0)
+
+    def _has_fallen(self, what: str) -> bool:
+        sizes = [sum(seen[what].values()) for seen in self.seen]
+        return bool(sizes) and sizes[-1] < max(sizes)
 
     def run(self) -> None:
         """Look until it is over."""
         import ray
 
         while not self.over.wait(1.0):
-            status = self.brain.status.remote().result(timeout_s=30)
+            status, use = self.brain.status.remote().result(timeout_s=30), self.gateway.pool_use()
             alive = Counter(
                 node["Labels"].get("ray.io/accelerator-type", "head") for node in ray.nodes() if node["Alive"]
             )
@@ -131,11 +148,20 @@ class Watch:
                 {
                     "at_s": time.perf_counter() - self.began_s,
                     "nodes": dict(alive),
+                    "planned": None if isinstance(use, Missing) else floors(self.pools, use),
                     "ready": {one["name"]: one["ready"] for one in status["variants"]},
                     "target": {one["name"]: one["target"] for one in status["variants"]},
                     "usd": status["usd"],
                 }
             )
+
+
+def floors(pools: tuple[Pool, ...], use: PoolUse) -> dict[str, int]:
+    """Nodes that are planned, by accelerator."""
+    planned = Counter[str]()
+    for pool, plan in zip(pools, pool_plan(pools, use), strict=True):
+        planned[pool.accelerator] += plan.nodes
+    return dict(planned)
 
 
 def told(trace: Trace, *, every: int, speed: float, span_s: float) -> Trace:
@@ -201,14 +227,14 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         brain = serve.get_deployment_handle(BRAIN, service.metadata.name)
         settings = BrainSettings.from_user_config(step.desired["deployments"][-1]["user_config"])
         url = base_url(where.dashboard.serve_details(), service.spec.route, local.dashboard)
-        client, watch = Client(url, service.metadata.name), Watch(brain)
+        client, watch = Client(url, service.metadata.name), Watch(brain, Gateway(url), cluster.spec.pools)
         until_ready(brain, settings.terms.min_replicas)
         watch.began_s, watch.seen = time.perf_counter(), []
         before_usd = brain.status.remote().result()["usd"]
         watching = threading.Thread(target=watch.run)
         watching.start()
         asyncio.run(client.replay(trace))
-        time.sleep(arguments.calm)
+        watch.until_calm(arguments.calm)
         watch.over.set()
         watching.join()
         brain.shutdown()  # its thread would outlive Ray, and start a cluster of its own
@@ -263,7 +289,7 @@ def show(found: dict[str, Any]) -> None:
     print(f"{found['decisions']} decisions, decided again to the bit: {found['decided_again_to_the_bit']}")
     for seen in found["timeline"][::SHOWN_EVERY_S]:
         nodes = {name: num for name, num in sorted(seen["nodes"].items()) if name != "head"}
-        print(f"{seen['at_s']:6.0f} s  replicas {seen['ready']}  nodes {nodes}")
+        print(f"{seen['at_s']:6.0f} s  replicas {seen['ready']}  nodes {nodes}  planned {seen['planned']}")
 
 
 def main() -> None:
@@ -273,7 +299,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=12)
     parser.add_argument("--speed", type=float, default=6.0)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--calm", type=float, default=0.0, help="seconds to go on watching after the last answer")
+    parser.add_argument("--calm", type=float, default=0.0, help="seconds to wait at most for replicas and nodes to go")
     parser.add_argument("--set", action="append", default=[], help="of the service, as spec.scaling.min_replicas=1")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -162,14 +162,22 @@ def load(work: Work, target: Target, *, num: int, chosen: argparse.Namespace) ->
 
 
 def plain(work: Work) -> Target:
-    """vLLM's own OpenAI server."""
+    """vLLM's own OpenAI server as it comes: it counts what raytide's replicas count too."""
+    return _vllm(work, "vllm")
+
+
+def bare(work: Work) -> Target:
+    """The same without its statistics and its access log, which nobody runs in production."""
+    return _vllm(work, "vllm bare", "--disable-log-stats", "--disable-uvicorn-access-log")
+
+
+def _vllm(work: Work, name: str, *flags: str) -> Target:
     port = _free_port()
-    arguments = [part for name, value in ENGINE.items() for part in _flag(name, value)]
+    arguments = [part for key, value in ENGINE.items() for part in _flag(key, value)]
     server = ["-m", "vllm.entrypoints.openai.api_server", "--model", str(work.model), "--port", str(port)]
-    backend = ["--distributed-executor-backend", "uni", "--disable-log-stats", "--disable-uvicorn-access-log"]
-    command = [sys.executable, *server, "--host", "127.0.0.1", "--served-model-name", MODEL_NAME, *backend, *arguments]
-    work.spawn("vllm", command)
-    return Target(name="vllm", port=port)
+    named = ["--host", "127.0.0.1", "--served-model-name", MODEL_NAME, "--distributed-executor-backend", "uni"]
+    work.spawn(name, [sys.executable, *server, *named, *flags, *arguments])
+    return Target(name=name, port=port)
 
 
 def gateway(work: Work) -> Target:
@@ -210,6 +218,7 @@ def ray_direct(work: Work) -> Target:
 
 PATHS: Final[dict[str, Callable[[Work], Target]]] = {
     "vllm": plain,
+    "vllm-bare": bare,
     "raytide": gateway,
     "ray": ray_default,
     "ray-direct": ray_direct,
