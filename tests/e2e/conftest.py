@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,11 @@ from raytide.operator.local.record import recall
 
 ROOT = Path(__file__).parents[2]
 SMALL_DATA = ["corpus.source=corpus", "tokenizer.vocab_size=600", "sequence_length=64", "held_out=20%", "shards=2"]
+STEPS = 300  # some eight seconds: time enough to stop a run on its way
 SMALL_RUN = [
     "data=data/tiny",
     "model={hidden_size: 64, layers: 2, heads: 2, kv_heads: 1, intermediate_size: 128}",
-    "steps=60",
+    f"steps={STEPS}",
     "batch_size_per_worker=4",
     "warmup_steps=5",
     "learning_rate=0.01",
@@ -39,6 +42,23 @@ class Cluster:
     home: Path
     env: dict[str, str]
 
+    @property
+    def gateway(self) -> str:
+        """Where clients reach every service, with http://."""
+        local = recall(self.home)
+        assert local
+        return f"http://127.0.0.1:{local.gateway_port}"
+
+    @contextmanager
+    def serving(self, service: str, text: str, folder: Path) -> Iterator[str]:
+        """Where clients reach a service of this name, from its `apply` to its `delete`."""
+        file = folder / f"{service}.yaml"
+        file.write_text(text)
+        applied = self.run(["raytide", "apply", str(file)])
+        assert applied.returncode == 0, applied.stderr
+        yield self.gateway
+        assert self.run(["raytide", "delete", service]).returncode == 0
+
     def submit(self, entrypoint: list[str]) -> subprocess.CompletedProcess[str]:
         """Runs a job to its end, as a user does; stdout has the job's output."""
         return self.run(["ray", "job", "submit", "--address", self.address, "--", *entrypoint])
@@ -52,7 +72,8 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     home = tmp_path_factory.mktemp("home")
     try:
-        local = start(home, free_ports(1)[0])
+        http_port, gateway_port = free_ports(2)  # nothing else on this machine may come to share the usual ones
+        local = start(home, http_port, gateway_port=gateway_port)
         yield Cluster(local.dashboard, home, environment(home, local))
     finally:
         if left := recall(home):
@@ -70,9 +91,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def wait_for(path: Path, text: str, timeout_s: float = 120) -> None:
+    """Returns once a file of this name, which may be a pattern, holds the text."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if path.exists() and text in path.read_text():
+        if any(text in Path(found).read_text() for found in glob.glob(str(path))):  # noqa: PTH207 (of a whole path)
             return
         time.sleep(0.05)
     raise AssertionError(f"no {text} in {path} within {timeout_s} s")

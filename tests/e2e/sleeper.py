@@ -13,6 +13,7 @@ from ray import serve
 
 from raytide.autoscaling.live.follow import BRAIN
 from raytide.autoscaling.live.routes import Routes
+from raytide.services.gateway.upstream import let_in
 
 brain: Any = serve.get_deployment_handle(BRAIN, "sleepy")
 
@@ -37,8 +38,11 @@ def asleep(seen: Routes) -> bool:
 
 def ask(seen: Routes) -> int:
     body = {"model": "sleepy", "prompt": [1, 2, 3], "max_tokens": 5}
-    url = f"http://{seen.upstreams[0].address}/v1/completions"
-    tokens: int = httpx.post(url, json=body, trust_env=False, timeout=30).json()["usage"]["completion_tokens"]
+    (first, *_), headers = seen.upstreams, let_in(seen.upstreams[0])
+    answer = httpx.post(
+        f"http://{first.address}/v1/completions", json=body, headers=headers, trust_env=False, timeout=30
+    )
+    tokens: int = answer.json()["usage"]["completion_tokens"]
     return tokens
 
 

@@ -1,4 +1,4 @@
-"""New revisions of a service under load: a slow one is rolled back, a good one takes everything, nobody is cut."""
+"""New revisions of a service under load: a slow and a failing one are rolled back, a good one takes everything."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ spec:
 """
 SLOW = "spec.hardware.0.performance.iteration.base=400ms"
 GOOD = "spec.hardware.0.performance.iteration.base=6ms"
+FAILING = "spec.engine.args={max_num_seqs: 64, fail_every: 2}"
 SOON = "spec.rollout.canary.steps=[10%, 100%]"
 REQUESTS_PER_S = 25.0
 OUTPUT_TOKENS = 3
@@ -52,9 +53,20 @@ class Load(SteadyLoad):
         body = {"model": "probe", "prompt": [1, 2], "max_tokens": OUTPUT_TOKENS, "stream": True}
         try:
             answer = await http.post(f"{self._url}/v1/completions", json=body)
-            self.ends["whole" if answer.text.endswith("data: [DONE]\n\n") else answer.text[-200:]] += 1
+            self.ends[_end(answer)] += 1
         except httpx.HTTPError as error:
             self.ends[repr(error)] += 1
+
+    @property
+    def num_failed(self) -> int:
+        """Requests that an engine failed as it was declared to."""
+        return self.ends["failed"]
+
+
+def _end(answer: httpx.Response) -> str:
+    if answer.status_code == 500 and "fail_every" in answer.text:
+        return "failed"
+    return "whole" if answer.text.endswith("data: [DONE]\n\n") else answer.text[-200:]
 
 
 class Probe:
@@ -117,6 +129,16 @@ def test_a_slow_revision_is_rolled_back_at_its_first_step_and_said_why(probe: Pr
     assert [one["canary"] for one in probe.shown()] == [False]
 
 
+def test_a_failing_revision_is_rolled_back_before_two_in_a_hundred_have_met_it(probe: Probe, load: Load) -> None:
+    before, failed = load.ends.total(), load.num_failed
+    assert "runs as a canary" in probe.apply(FAILING)
+    last = probe.ended()
+    assert (last["verb"], last["outcome"]) == ("canary", "rolled-back")
+    assert last["why"].startswith("errors: ")
+    assert 0 < load.num_failed - failed <= 0.02 * (load.ends.total() - before)
+    assert [one["canary"] for one in probe.shown()] == [False]
+
+
 def test_a_good_revision_takes_all_the_traffic_and_no_replica_restarts_for_it(probe: Probe, load: Load) -> None:
     assert "runs as a canary" in probe.apply(GOOD, SOON)
     (canary,) = [one for one in probe.shown() if one["canary"]]
@@ -128,7 +150,7 @@ def test_a_good_revision_takes_all_the_traffic_and_no_replica_restarts_for_it(pr
     assert probe.apply(GOOD, SOON).startswith("probe is as declared")
 
 
-def test_in_all_of_this_no_client_was_cut_or_refused(load: Load) -> None:
+def test_in_all_of_this_no_client_was_cut_or_refused_but_by_the_revision_that_fails(load: Load) -> None:
     load.__exit__()
-    assert set(load.ends) == {"whole"}
+    assert set(load.ends) == {"whole", "failed"}, load.ends
     assert load.ends["whole"] > 500

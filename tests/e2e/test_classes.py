@@ -66,13 +66,8 @@ def code_of(answer: httpx.Response) -> str:
 
 @pytest.fixture
 def url(cluster: Cluster, tmp_path: Path) -> Iterator[str]:
-    file = tmp_path / "crowded.yaml"
-    file.write_text(CROWDED)
-    applied = cluster.run(["raytide", "apply", str(file)])
-    assert applied.returncode == 0, applied.stderr
-    port = json.loads((cluster.home / "cluster.json").read_text())["gateway_port"]
-    yield f"http://127.0.0.1:{port}"
-    assert cluster.run(["raytide", "delete", "crowded"]).returncode == 0
+    with cluster.serving("crowded", CROWDED, tmp_path) as gateway:
+        yield gateway
 
 
 @pytest.fixture
@@ -101,8 +96,9 @@ def test_under_load_the_lower_class_makes_room_for_the_higher_and_in_calm_it_is_
     since = {name: answers[seen[name] :] for name, answers in load.answers.items()}
     assert {code for code, _ in since["paid"]} == {"answered"}
     assert sum(within_s <= TTFT_S for _, within_s in since["paid"]) >= 0.9 * len(since["paid"])
-    codes = [code for code, _ in since["free"]]
-    assert set(codes) == {"answered", "class_shed"}
+    codes = {code for code, _ in since["free"]}
+    # Where a slow machine lets the queue grow between two decisions, admission refuses as well.
+    assert {"answered", "class_shed"} <= codes <= {"answered", "class_shed", "overloaded"}
     with httpx.Client(timeout=60, trust_env=False) as http:
         until(lambda: all(code_of(http.post(**request(url, secrets["free"]))) == "answered" for _ in range(3)))
 

@@ -30,18 +30,14 @@ spec:
   objectives: {ttft: {p95: 1s}, tpot: {p95: 50ms}}
   scaling: {min_replicas: 0, max_replicas: 1, interval: 1s, scale_down_after: 2s}
   access: {api_keys: required, prices: {input: $1/Mtok, output: $2/Mtok}}
+  feedback: {judge_within: 1h}
 """
 
 
 @pytest.fixture
 def url(cluster: Cluster, tmp_path: Path) -> Iterator[str]:
-    file = tmp_path / "guarded.yaml"
-    file.write_text(GUARDED)
-    applied = cluster.run(["raytide", "apply", str(file)])
-    assert applied.returncode == 0, applied.stderr
-    port = json.loads((cluster.home / "cluster.json").read_text())["gateway_port"]
-    yield f"http://127.0.0.1:{port}"
-    assert cluster.run(["raytide", "delete", "guarded"]).returncode == 0
+    with cluster.serving("guarded", GUARDED, tmp_path) as gateway:
+        yield gateway
 
 
 def ask(url: str, secret: str, **more: Any) -> httpx.Response:
@@ -56,7 +52,14 @@ def used(cluster: Cluster, name: str) -> dict[str, Any]:
     return key
 
 
-def test_a_sleeping_service_wakes_only_for_a_key_and_bills_what_it_used(cluster: Cluster, url: str) -> None:
+def judged(url: str, secret: str, answer: httpx.Response, **judgement: str) -> int:
+    body, headers = {"id": answer.headers["x-request-id"], **judgement}, {"authorization": f"Bearer {secret}"}
+    return httpx.post(f"{url}/v1/feedback", json=body, headers=headers, trust_env=False).status_code
+
+
+def test_a_sleeping_service_wakes_only_for_a_key_and_bills_what_it_used(
+    cluster: Cluster, url: str, tmp_path: Path
+) -> None:
     made = json.loads(cluster.run(["raytide", "keys", "create", "team", "--usd-total", "0.1", "--json"]).stdout)
     assert ask(url, "rt-guess").status_code == 401
     first = ask(url, made["secret"])
@@ -71,7 +74,20 @@ def test_a_sleeping_service_wakes_only_for_a_key_and_bills_what_it_used(cluster:
     assert key["budget"]["reserved_nano_usd"] == 0
     assert key["budget"]["spent_nano_usd"] == 2 * (3 * 1000 + 5 * 2000)
     assert [(each["service"], each["requests"]) for each in key["usage"]] == [("guarded", 2)]
+
+    answer = ask(url, made["secret"], prompt="two and two?", stream=True)
+    assert (judged(url, "rt-guess", answer, rating="down"), judged(url, made["secret"], answer, edit="four")) == (
+        401,
+        200,
+    )
+    assert "0 up, 0 down, 1 edits" in cluster.run(["raytide", "feedback", "show", "guarded"]).stdout
+    exported = cluster.run(["raytide", "feedback", "export", "guarded", "--output", str(tmp_path / "pairs")])
+    assert exported.returncode == 0, exported.stderr
+    (row,) = (json.loads(line) for line in (tmp_path / "pairs" / "preferences.jsonl").read_text().splitlines())
+    assert (row["prompt"], row["chosen"]) == ("two and two?", "four")
+    assert row["rejected"]
+
     assert cluster.run(["raytide", "keys", "revoke", "team"]).returncode == 0
     assert ask(url, made["secret"]).json()["error"]["code"] == "revoked_api_key"
     metrics = httpx.get(f"{url}/metrics", trust_env=False).text
-    assert 'raytide_gateway_requests_total{outcome="finished",service="guarded"} 2.0' in metrics
+    assert 'raytide_gateway_requests_total{outcome="finished",service="guarded"} 3.0' in metrics

@@ -1,16 +1,21 @@
 import json
+import random
+import signal
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from .conftest import SMALL_DATA, SMALL_RUN, Cluster, command, read, wait_for
+from .conftest import SMALL_DATA, SMALL_RUN, STEPS, Cluster, command, read, train_workers, wait_for
 
 pytestmark = pytest.mark.e2e
+ALL_STEPS = list(range(10, STEPS + 1, 10))
 
 
 def logged_steps(run: Path) -> list[int]:
-    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [int(entry["step"]) for entry in metrics(run)]
 
 
 def test_files_are_counted_where_they_went(data: Path) -> None:
@@ -18,6 +23,9 @@ def test_files_are_counted_where_they_went(data: Path) -> None:
     assert manifest["documents"] == {"kept": 120, "dropped": {"duplicate": 1, "too_short": 1, "undecodable": 1}}
     assert sum(split["documents"] for split in manifest["splits"].values()) == 120
     assert all(split["sequences"] > 0 for split in manifest["splits"].values())
+    # Exactly what is there: a pipeline asks for every file that is named.
+    there = {str(file.relative_to(data)) for file in data.rglob("*.*")} - {"manifest.json"}
+    assert set(manifest["sha256"]) == there
 
 
 def test_the_same_corpus_gives_the_same_bytes(cluster: Cluster, data: Path) -> None:
@@ -37,8 +45,8 @@ def test_what_exists_is_reused_and_never_overwritten(cluster: Cluster, data: Pat
 
 
 def test_a_run_survives_a_killed_worker_and_has_each_step_once(run: Path) -> None:
-    assert logged_steps(run) == [10, 20, 30, 40, 50, 60]
-    assert read(run / "export" / "lineage.json")["steps"] == 60
+    assert logged_steps(run) == ALL_STEPS
+    assert read(run / "export" / "lineage.json")["steps"] == STEPS
 
 
 def test_a_finished_run_is_not_done_again_nor_mixed_with_another(cluster: Cluster, run: Path) -> None:
@@ -62,7 +70,7 @@ def test_a_stopped_job_goes_on_where_it_was_and_ends_with_the_same_model(cluster
     done = cluster.submit(train)
     assert done.returncode == 0, done.stdout
     assert "step 10 of" not in done.stdout
-    assert logged_steps(folder) == [10, 20, 30, 40, 50, 60]
+    assert logged_steps(folder) == ALL_STEPS
     # An interruption changes nothing: neither the data order nor the optimizer's state.
     weights = [read_weights(path) for path in (folder, run)]
     assert weights[0] == weights[1]
@@ -70,6 +78,60 @@ def test_a_stopped_job_goes_on_where_it_was_and_ends_with_the_same_model(cluster
 
 def read_weights(run: Path) -> bytes:
     return (run / "export" / "model.safetensors").read_bytes()
+
+
+def test_a_run_killed_at_five_random_moments_has_the_same_losses_samples_and_weights(
+    cluster: Cluster, data: Path
+) -> None:
+    undisturbed = cluster.submit(command("train", "output=runs/undisturbed", *SMALL_RUN))
+    assert undisturbed.returncode == 0, undisturbed.stdout
+    folder, seed = cluster.home / "runs" / "killed", int(time.time())
+    chance = random.Random(seed)
+    submit = ["ray", "job", "submit", "--address", cluster.address, "--"]
+    train = command("train", "output=runs/killed", *SMALL_RUN, "max_failures=5")
+    with subprocess.Popen(
+        [*submit, *train], env=cluster.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as job:
+        for step in sorted(chance.sample(ALL_STEPS[:-3], 5)):
+            wait_for(folder / "metrics.jsonl", f'"step": {step},')
+            time.sleep(chance.uniform(0, 0.3))
+            kill_one(cluster.home, chance)
+        output, _ = job.communicate(timeout=400)
+    assert job.returncode == 0, f"seed {seed}: {output}"
+    assert measured(folder) == measured(cluster.home / "runs" / "undisturbed"), f"seed {seed}"
+    assert read_weights(folder) == read_weights(cluster.home / "runs" / "undisturbed"), f"seed {seed}"
+
+
+def kill_one(home: Path, chance: random.Random) -> None:
+    """Kills a worker, and returns when the others of its group have gone too."""
+    while not (workers := list(train_workers(home))):
+        time.sleep(0.1)
+    chance.choice(workers).send_signal(signal.SIGKILL)
+    psutil.wait_procs(workers, timeout=60)
+
+
+def measured(run: Path) -> list[tuple[float, ...]]:
+    """What a run was at each measured step, and what it had seen; without what a clock says."""
+    keys = ("step", "loss", "gradient_norm", "learning_rate", "position", "tokens", "samples_checksum")
+    return [tuple(entry[key] for key in keys) for entry in metrics(run)]
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_sharded_training_has_the_losses_of_replicated_training(cluster: Cluster, run: Path) -> None:
+    sharded = ["parallelism=fsdp2", "activation_checkpointing=true", "gradient_accumulation=2"]
+    done = cluster.submit(command("train", "output=runs/sharded", *SMALL_RUN, *sharded, "batch_size_per_worker=2"))
+    assert done.returncode == 0, done.stdout
+    folder = cluster.home / "runs" / "sharded"
+    losses = [[entry["loss"] for entry in metrics(each)] for each in (folder, run)]
+    # Gradients are summed in another order: equal at first, and training makes more of the last bits with each step.
+    assert losses[0][:5] == pytest.approx(losses[1][:5], rel=0.01)
+    assert losses[0] == pytest.approx(losses[1], rel=0.2)
+    assert metrics(folder)[-1]["samples_checksum"] == metrics(run)[-1]["samples_checksum"]
+    exported = [(each / "export" / "model.safetensors").stat().st_size for each in (folder, run)]
+    assert exported[0] == pytest.approx(exported[1], rel=0.01)
 
 
 def test_a_good_model_is_registered_and_a_bad_one_is_not(cluster: Cluster, run: Path) -> None:
@@ -99,7 +161,7 @@ def test_a_model_no_worse_than_production_is_compared_with_it(
     assert done.returncode == 0, done.stdout
     scores = read(cluster.home / "reports" / "next.json")["scores"]
     assert scores["production"] == scores["trained"]
-    assert resolve("registry:chat@production").lineage["steps"] == 60
+    assert resolve("registry:chat@production").lineage["steps"] == STEPS
 
 
 def test_a_diverging_run_stops_with_a_sentence(cluster: Cluster, data: Path) -> None:

@@ -31,7 +31,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     trace, out = folder / "trace.csv", folder / "found.json"
     trace.write_text("arrival_s,prompt_tokens,output_tokens\n" + "".join(f"{at_s:.3f},400,70\n" for at_s in arrivals_s))
     script = [sys.executable, str(ROOT / "benchmarks" / "live_scaling.py"), str(trace)]
-    played = ["--every", "1", "--speed", "1", "--seconds", str(SPAN_S), "--calm", "50", "--json", str(out)]
+    played = ["--every", "1", "--speed", "1", "--seconds", str(SPAN_S), "--calm", "120", "--json", str(out)]
     settings = [word for one in SMALL for word in ("--set", one)]
     ran = subprocess.run(
         [*script, *played, *settings], env={**os.environ, "RAY_AUTH_MODE": "disabled"}, capture_output=True, text=True,
@@ -55,6 +55,22 @@ def test_a_burst_brings_the_other_kind_and_its_node_and_calm_takes_them_away(fou
     last = found["timeline"][-1]
     for what in ("target", "nodes"):
         assert sum(last[what].values()) < max(sum(seen[what].values()) for seen in found["timeline"]), what
+
+
+def test_the_pool_plan_keeps_a_node_for_whatever_serves_and_none_for_what_was_never_ordered(
+    found: dict[str, Any],
+) -> None:
+    looks = [seen for seen in found["timeline"] if seen["planned"] is not None]
+    assert len(looks) > len(found["timeline"]) / 2
+    assert looks[0]["planned"]["H100"] == 0
+    for kind, variant in (("L4", "emulated-l4-spot"), ("H100", "emulated-h100")):
+        serves = [bool(seen["target"][variant] and seen["ready"][variant]) for seen in looks]
+        # The brain's word is a few seconds old: what it still says at the next look was so at this one.
+        kept = [
+            seen["planned"][kind] for seen, now, then in zip(looks, serves, serves[1:], strict=False) if now and then
+        ]
+        assert kept
+        assert min(kept) >= 1
 
 
 def test_every_request_is_answered_in_full_though_replicas_stop(found: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import Cluster, command
+from .conftest import SMALL_RUN, Cluster, command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 PROMPTS = ("def add_7(a", "    return a +", "x")
@@ -142,14 +142,14 @@ def test_a_burst_takes_it_to_two_replicas_and_calm_back_to_one(cluster: Cluster,
         over.set()
         for client in clients:
             client.join()
-    calm = until(lambda: status(cluster), lambda seen: seen["replicas"] == {"RUNNING": 1})
-    assert running_on_the_dashboard(cluster, calm["variants"][0]["name"]) == 1
+    shrunk = calm(cluster)
+    assert running_on_the_dashboard(cluster, shrunk["variants"][0]["name"]) == 1
     assert answers
     assert set(answers) == {BURST_TOKENS}  # every request of the burst was answered in full
-    moves = [(d["previous"], d["target"]) for d in calm["autoscaler"]["decisions"] if d["previous"] != d["target"]]
+    moves = [(d["previous"], d["target"]) for d in shrunk["autoscaler"]["decisions"] if d["previous"] != d["target"]]
     assert moves == [(1, 2), (2, 1)]
-    assert all(d["reasons"][-1]["says"] for d in calm["autoscaler"]["decisions"])
-    assert calm["autoscaler"]["replica_seconds"] > 0
+    assert all(d["reasons"][-1]["says"] for d in shrunk["autoscaler"]["decisions"])
+    assert shrunk["autoscaler"]["replica_seconds"] > 0
 
 
 def test_what_the_brain_decided_is_decided_again_to_the_bit(cluster: Cluster, service: dict[str, Any]) -> None:
@@ -174,8 +174,14 @@ def test_a_drill_is_survived(cluster: Cluster, service: dict[str, Any], fault: s
     assert ran.returncode in (0, 4), ran.stderr + ran.stdout
     report = json.loads(ran.stdout)
     assert report["sent"] > 5
-    assert report["lost_beyond"] == 0, report
-    until(lambda: status(cluster), lambda seen: seen["replicas"] == {"RUNNING": 1} and "at_s" in seen["autoscaler"])
+    assert report["lost_beyond"] == 0, f"{report['why']} {report['errors']}"
+    until(lambda: calm(cluster), lambda seen: "at_s" in seen["autoscaler"])
+
+
+def calm(cluster: Cluster) -> dict[str, Any]:
+    """The service once it has as many replicas as no load needs."""
+    seen: dict[str, Any] = until(lambda: status(cluster), lambda seen: seen["replicas"] == {"RUNNING": 1})
+    return seen
 
 
 def keep_asking(url: str, over: threading.Event, answers: list[int]) -> None:
@@ -196,7 +202,7 @@ def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: fl
 def test_a_canary_with_a_wrong_engine_argument_is_one_sentence_and_gone(
     cluster: Cluster, service: dict[str, Any], declared: Path
 ) -> None:
-    before = status(cluster)
+    before = calm(cluster)
     refused = cluster.run(
         ["raytide", "apply", str(declared), "--set", "spec.rollout={canary: {gate: {quality: any}}}",
          "--set", "spec.engine.args.max_model_le=64"]
@@ -208,6 +214,32 @@ def test_a_canary_with_a_wrong_engine_argument_is_one_sentence_and_gone(
     assert (left["state"], left["replica_ids"]) == ("RUNNING", before["replica_ids"])  # what serves is untouched
     last = json.loads(cluster.run(["raytide", "history", "chat", "--json"]).stdout)["changes"][-1]
     assert (last["verb"], last["outcome"]) == ("canary", "rolled-back")
+
+
+def test_a_worse_model_is_refused_by_the_gate_and_as_a_canary_meets_no_request(
+    cluster: Cluster, service: dict[str, Any], declared: Path
+) -> None:
+    trained = cluster.submit(command("train", "output=runs/worse", *SMALL_RUN, "steps=150"))
+    assert trained.returncode == 0, trained.stdout
+    paths = ["data=data/tiny", "model=runs/worse/export", "registry.name=served"]
+    refused = cluster.submit(command("evaluate", *paths, "report=reports/refused.json"))
+    assert refused.returncode != 0
+    assert "in production" in refused.stdout
+    assert "worse" in refused.stdout
+    tolerated = cluster.submit(
+        command("evaluate", *paths, "report=reports/tolerated.json", "gate.max_regression=100%", "gate.improvement=1")
+    )
+    assert tolerated.returncode == 0, tolerated.stdout
+
+    before = calm(cluster)
+    rollout = "spec.rollout={canary: {steps: [50%, 100%], hold: 5s, gate: {quality: no-worse}}}"
+    model = "spec.model.source=registry:served@candidate"
+    cluster.run(["raytide", "apply", str(declared), "--set", rollout, "--set", model])
+    (left,) = until(lambda: statuses(cluster), lambda seen: len(seen) == 1)
+    assert (left["state"], left["replica_ids"]) == ("RUNNING", before["replica_ids"])
+    last = json.loads(cluster.run(["raytide", "history", "chat", "--json"]).stdout)["changes"][-1]
+    assert (last["verb"], last["outcome"]) == ("canary", "rolled-back")
+    assert "worse is allowed" in last["why"]
 
 
 def test_the_rendered_config_works_with_plain_serve_deploy(

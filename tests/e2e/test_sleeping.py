@@ -31,12 +31,8 @@ spec:
 
 @pytest.fixture
 def sleepy(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
-    file = tmp_path / "sleepy.yaml"
-    file.write_text(SLEEPY)
-    applied = cluster.run(["raytide", "apply", str(file)])
-    assert applied.returncode == 0, applied.stderr
-    yield
-    assert cluster.run(["raytide", "delete", "sleepy"]).returncode == 0
+    with cluster.serving("sleepy", SLEEPY, tmp_path):
+        yield
 
 
 @pytest.mark.usefixtures("sleepy")
