@@ -18,9 +18,9 @@ from .conftest import PAID, Replica, World, run, world
 FEEDBACK = Feedback().model_dump()
 
 
-def asking(at: World, access: Access | None = None) -> World:
+def asking(at: World, access: Access | None = None, feedback: Feedback | None = None) -> World:
     """The service keeps what is thought of it."""
-    plain = (access or Access()).model_dump() | {"feedback": FEEDBACK}
+    plain = (access or Access()).model_dump() | {"feedback": feedback.model_dump() if feedback else FEEDBACK}
     at.serve(access=plain)
     return at
 
@@ -65,6 +65,18 @@ def test_a_service_that_asks_for_no_feedback_keeps_no_answer(home: Path) -> None
             answer = await judge(at, await at.complete(), rating="up")
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "answer_not_found")
         assert Store(connect(ledger_url(home))).num_answers("chat") == 0
+
+    run(body())
+
+
+def test_a_service_that_keeps_a_share_of_its_answers_keeps_those_that_are_drawn(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica()) as at:
+            asking(at, feedback=Feedback(share=0.5))
+            answers = [await at.complete() for _ in range(40)]
+            said = [(await judge(at, answer, rating="up")).status_code for answer in answers]
+        assert set(said) == {200, 404}
+        assert Store(connect(ledger_url(home))).num_answers("chat") == said.count(200)
 
     run(body())
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 
 from raytide.core.spec.base import AboveZero, Strict
-from raytide.core.units import Bytes, Count, Seconds, UsdPerMillionTokens
+from raytide.core.units import Bytes, Count, Fraction, Seconds, UsdPerMillionTokens
 
 PerMinute = Annotated[Count, AboveZero]
 
@@ -52,5 +52,7 @@ class Feedback(Strict):
     """An answer that nobody has judged by then is forgotten."""
     keep: Annotated[Seconds, AboveZero] = 90 * 86_400.0
     """An answer that was judged is forgotten this long after it was."""
+    share: Annotated[Fraction, AboveZero] = 1.0
+    """Of the answers, drawn by chance, that are kept: a busy service need not fill a database with all of them."""
     max_exchange: Annotated[Bytes, AboveZero] = 256 * 2**10
     """Of a request and its answer together; longer ones are not kept."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+_DRAWN: Final = 8
+"""Hexadecimal digits of an id: as many as make a share of one in a million exact to a thousandth."""
 
 
 class Rating(StrEnum):
@@ -23,6 +27,12 @@ class Keeping:
     """Then one that was judged is."""
     most_bytes: int
     """Of a request and its answer; larger ones are not kept."""
+    share: float = 1.0
+    """Of the answers that are kept, above 0 and up to 1."""
+
+    def keeps(self, answer_id: str) -> bool:
+        """Whether this one is drawn: by its id, whose end is random, so that it is drawn alike wherever it is asked."""
+        return int(answer_id[-_DRAWN:], 16) < self.share * 16**_DRAWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,5 +44,8 @@ def access_of(plain: Mapping[str, Any] | None) -> Access:
 
 def _keeping(feedback: Mapping[str, Any]) -> Keeping:
     return Keeping(
-        judge_within_s=feedback["judge_within"], keep_s=feedback["keep"], most_bytes=feedback["max_exchange"]
+        judge_within_s=feedback["judge_within"],
+        keep_s=feedback["keep"],
+        most_bytes=feedback["max_exchange"],
+        share=feedback["share"],
     )

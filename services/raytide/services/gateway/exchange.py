@@ -219,8 +219,9 @@ class Exchange:
         self._first_s, counted = time.monotonic(), self._desk.metrics.of(fleet.routes.service)
         counted.first_byte.observe(self._first_s - self._began_s)
         self._span.happened("answers", replica=opened.replica, revision=self._revision)
-        if fleet.access.feedback and asked.num_sequences:
-            self._overheard = Overheard(fleet.access.feedback)
+        keeping = fleet.access.feedback
+        if keeping and asked.num_sequences and keeping.keeps(self._id):
+            self._overheard = Overheard(keeping)
         if opened.is_stream and self._seen:
             counted.ttft.observe(self._first_s - self._began_s)
             self._seen.first(self._first_s)
