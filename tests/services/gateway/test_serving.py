@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from raytide.services.ledger.account import Budget, Limits, Period
 from raytide.services.ledger.usage import UsageSum
 
-from .conftest import PAID, Replica, World, run, world
+from .conftest import FAST, PAID, Replica, World, run, world
 
 ENOUGH = Budget(nano_usd=1_000_000, period=Period.TOTAL)
 """For one request at a time: its worst case is the tokens of its body and of a chat template, at 1,000 each."""
@@ -195,6 +196,45 @@ def test_requests_are_held_until_a_replica_is_there(home: Path) -> None:
             assert 'raytide_gateway_requests_held{service="chat"} 3.0' in (await at.client.get("/metrics")).text
             at.serve()
             assert {(await each).status_code for each in waiting} == {200}
+
+    run(body())
+
+
+def test_who_has_waited_for_a_replica_is_served_in_turn_and_a_newcomer_meanwhile_turned_away(home: Path) -> None:
+    async def body() -> None:
+        replica = Replica()
+        replica.goes_on.clear()
+        async with world(home, replica, access=PAID.model_copy(update={"max_wait": 0.05})) as at:
+            key = at.keyring.create("team").secret
+            at.serve(upstreams=(), waking=True)
+            waiting: list[asyncio.Task[httpx.Response]] = []
+            for number in range(12):
+                waiting.append(asyncio.create_task(at.complete(key, prompt=f"number {number}")))
+                await at.until(lambda: at.held.num("chat") == len(waiting))
+            at.serve()
+            await at.until(lambda: at.held.num("chat") == 12 - FAST.max_num_seqs)
+            await asyncio.sleep(0.2)
+            assert at.held.num("chat") == 12 - FAST.max_num_seqs
+            newcomer = await at.complete(key)
+            assert (newcomer.status_code, newcomer.json()["error"]["code"]) == (429, "overloaded")
+            replica.goes_on.set()
+            assert {(await each).status_code for each in waiting} == {200}
+            assert [asked["prompt"] for asked in replica.asked] == [f"number {number}" for number in range(12)]
+            assert (await at.complete(key)).status_code == 200
+
+    run(body())
+
+
+def test_the_first_of_a_line_that_leaves_makes_way_for_the_next(home: Path) -> None:
+    async def body() -> None:
+        async with world(home, Replica()) as at:
+            at.serve(upstreams=(), waking=True)
+            waiting = [asyncio.create_task(at.complete()) for _ in range(3)]
+            await at.until(lambda: at.held.num("chat") == 3)
+            waiting[0].cancel()
+            await at.until(lambda: at.held.num("chat") == 2)
+            at.serve()
+            assert {(await each).status_code for each in waiting[1:]} == {200}
 
     run(body())
 

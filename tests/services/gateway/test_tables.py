@@ -119,7 +119,7 @@ def test_the_brain_is_told_every_time_how_many_wait() -> None:
         directory, tables = followed(brains, held=held)
         await tables.look()
         fleet = directory.find("", "chat")
-        waiting = [asyncio.create_task(held.until_ready(fleet, 10, None)) for _ in range(3)]
+        waiting = [asyncio.create_task(held.until_room(fleet, 30.0, 10, None, lambda: None)) for _ in range(3)]
         await asyncio.sleep(0)
         await tables.look()
         await tables.look()
@@ -135,14 +135,14 @@ def test_the_brain_is_told_every_time_how_many_wait() -> None:
 def test_too_many_and_too_large_requests_are_not_held() -> None:
     async def body() -> None:
         held, fleet = Held(most_requests=2, most_bytes=100), Fleet(service("chat"))
-        first = asyncio.create_task(held.until_ready(fleet, 60, None))
+        first = asyncio.create_task(held.until_room(fleet, 30.0, 60, None, lambda: None))
         await asyncio.sleep(0)
         with pytest.raises(Refused, match="too many wait"):
-            await held.until_ready(fleet, 60, None)
-        second = asyncio.create_task(held.until_ready(fleet, 30, None))
+            await held.until_room(fleet, 30.0, 60, None, lambda: None)
+        second = asyncio.create_task(held.until_room(fleet, 30.0, 30, None, lambda: None))
         await asyncio.sleep(0)
         with pytest.raises(Refused, match="too many wait") as refused:
-            await held.until_ready(fleet, 1, None)
+            await held.until_room(fleet, 30.0, 1, None, lambda: None)
         assert refused.value.refusal.status == 503
         first.cancel()
         second.cancel()

@@ -51,6 +51,16 @@ def turned_away(prediction: Prediction, patience: float, deadline_s: float | Non
     return None
 
 
+def line_is_full(num: int, patience: float) -> Refusal:
+    """What a newcomer hears while those who have waited for a replica have to wait on."""
+    return _busy(
+        f"{num} wait already, and the first of them would have its first token in more than the {patience:.1f} s that "
+        "are allowed",
+        OVERLOADED,
+        _RETRY_S,
+    )
+
+
 def class_shed(name: str, share: float) -> Refusal:
     """What those hear of a class that are not let in."""
     return _busy(f"there is too little for all: {share:.0%} of the class {name!r} is let in at present", SHED, _RETRY_S)

@@ -168,8 +168,13 @@ class Exchange:
         canary = self._desk.directory.canary(fleet, asked.session)
         tries, opened = Tries(), await self._from_canary(canary, asked, body) if canary else None
         while opened is None:
-            await self._desk.held.until_ready(fleet, len(body), self._left_s(deadline_s))
-            best = self._require_room(fleet, asked, patience, deadline_s)
+            best = await self._desk.held.until_room(
+                fleet,
+                patience,
+                len(body),
+                self._left_s(deadline_s),
+                lambda: self._require_room(fleet, asked, patience, deadline_s),
+            )
             opened = await self._sent(fleet, asked, body, tries, best)
         return opened
 

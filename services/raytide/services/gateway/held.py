@@ -1,11 +1,20 @@
-"""Requests that wait for a service that has no replica: it is asleep and wakes up, or lost its last one."""
+"""Requests that wait: for a service that has no replica, as it is asleep or lost its last one, and then for their turn.
+
+Whoever has waited for a replica is not turned away when it comes because as many others have: the line moves on as fast
+as the replicas take it, first come, first served. Newcomers are turned away meanwhile, at once, while its first has no
+room.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
+from raytide.services.gateway.admission import OVERLOADED, line_is_full
+from raytide.services.gateway.choose import Choice
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.refusal import Refused, unavailable
 
@@ -15,6 +24,22 @@ MOST_BYTES: Final = 2**28
 MOST_S: Final = 600.0
 """Longer than a GPU node takes to come and to load a model; whoever has left by then is not waited for."""
 _RETRY_S: Final = 10.0
+_LOOK_S: Final = 0.05
+"""Between two looks of a line's first for room."""
+
+Look = Callable[[], Choice | None]
+"""The best replica now; `Refused` where it has no room."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Requests of one service that have the same patience, in the order in which they came."""
+
+    num: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of the first; asyncio's locks are fair."""
+    is_full: bool = False
+    """Whether its first had no room when it looked last."""
 
 
 class Held:
@@ -22,31 +47,56 @@ class Held:
 
     def __init__(self, *, most_requests: int = MOST_REQUESTS, most_bytes: int = MOST_BYTES) -> None:
         self._most_requests, self._most_bytes = most_requests, most_bytes
-        self._num: defaultdict[str, int] = defaultdict(int)
+        self._lines: defaultdict[str, defaultdict[float, _Line]] = defaultdict(lambda: defaultdict(_Line))
         self._bytes = 0
 
     def num(self, service: str) -> int:
         """How many wait for the service."""
-        return self._num[service]
+        return sum(line.num for line in self._lines[service].values())
 
-    async def until_ready(self, fleet: Fleet, num_bytes: int, within_s: float | None) -> None:
-        """Returns once the service has a replica.
+    async def until_room(
+        self, fleet: Fleet, patience: float, num_bytes: int, within_s: float | None, look: Look
+    ) -> Choice | None:
+        """The best replica, at once where nobody waits for one, and otherwise once it is this request's turn.
 
         Raises:
-            Refused: it has none in time, or too many wait already.
+            Refused: there is none in time, it has no room for one that has not waited, or too many wait already.
         """
+        line = self._lines[fleet.routes.service][patience]
         if fleet.is_ready.is_set():
-            return
-        service = fleet.routes.service
-        if sum(self._num.values()) >= self._most_requests or self._bytes + num_bytes > self._most_bytes:
-            raise Refused(unavailable(f"{service} starts, and too many wait for it", "starting", _RETRY_S))
-        self._num[service] += 1
+            if not line.num:
+                return look()
+            if line.is_full:
+                raise Refused(line_is_full(line.num, patience))
+        self._require_space(fleet.routes.service, num_bytes)
+        line.num += 1
         self._bytes += num_bytes
         try:
-            async with asyncio.timeout(MOST_S if within_s is None else min(MOST_S, within_s)):
-                await fleet.is_ready.wait()
+            async with asyncio.timeout(MOST_S if within_s is None else min(MOST_S, within_s)), line.turn:
+                return await _turn(fleet, line, look)
         except TimeoutError:
-            raise Refused(unavailable(f"{service} has no replica yet", "starting", _RETRY_S)) from None
+            what = "room" if fleet.is_ready.is_set() else "replica"
+            raise Refused(unavailable(f"{fleet.routes.service} has no {what} yet", "starting", _RETRY_S)) from None
         finally:
-            self._num[service] -= 1
+            line.num -= 1
             self._bytes -= num_bytes
+
+    def _require_space(self, service: str, num_bytes: int) -> None:
+        num = sum(self.num(each) for each in self._lines)
+        if num >= self._most_requests or self._bytes + num_bytes > self._most_bytes:
+            raise Refused(unavailable(f"{service} starts, and too many wait for it", "starting", _RETRY_S))
+
+
+async def _turn(fleet: Fleet, line: _Line, look: Look) -> Choice | None:
+    while True:
+        await fleet.is_ready.wait()
+        try:
+            best = look()
+        except Refused as refused:
+            if refused.refusal.code != OVERLOADED:
+                raise
+        else:
+            line.is_full = False
+            return best
+        line.is_full = True
+        await asyncio.sleep(_LOOK_S)
