@@ -131,7 +131,7 @@ class Exchange:
             self._outcome, usage = outcome, self._usage
             num_events = self._events.num_events if self._events else 0
             end = End(outcome=outcome, usage=usage, num_events=num_events)
-            self._desk.keeper.settle(self._id, fleet, asked, end)
+            self._desk.keeper.settle(self._id, fleet.routes.service, asked, caller, end)
             num_tokens = (usage.output_tokens if usage else num_events) / max(1, asked.num_sequences)
             self._judge(fleet, outcome, num_tokens, is_whole=self._events is None)
             if usage is not None and outcome is Outcome.FINISHED and asked.num_sequences:
