@@ -29,8 +29,8 @@ _DEFAULT_COMPLETION_TOKENS: Final = 16
 """OpenAI's and vLLM's default of `max_tokens` on /v1/completions; a chat goes on to the end of the context."""
 _MOST_TOKENS: Final = 2**31
 _MOST_SEQUENCES: Final = 2**16
-"""Of one request, over all prompts. vLLM takes 16,384 for each; what more may cost would be beyond the ledger's 64 bits,
-and one such request would keep from it those that are entered together with it."""
+"""Of one request, over all prompts. vLLM takes 16,384 for each. What many more may cost is beyond the ledger's 64
+bits, and such a request would keep from it those that are entered together with it."""
 
 
 class Body(msgspec.Struct):

@@ -29,7 +29,7 @@ class Caller:
     key_id: str = ANONYMOUS
     traffic_class: str | None = None
     prices: Prices | None = None
-    """As they were when it was let in; None where no account is kept of it. The service's own may be others by its end."""
+    """As they were when it was let in, for they may change before its end; None where no account is kept of it."""
 
 
 class Entering(Protocol):
