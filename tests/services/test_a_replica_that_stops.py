@@ -127,3 +127,17 @@ def test_the_operators_question_is_answered_by_the_brain() -> None:
         assert len(heard.key) == 43
 
     run(story())
+
+
+def test_one_that_has_stopped_reporting_is_replaced_for_no_gateway_hears_of_it() -> None:
+    async def story() -> None:
+        made = await _made(brain := Brain())
+        await brain.hears(lambda _: True)
+        await made.check_health()
+        made._reporting.cancel()
+        await asyncio.wait([made._reporting])
+        with pytest.raises(RuntimeError, match="reports no more"):
+            await made.check_health()
+        await made.__del__()
+
+    run(story())

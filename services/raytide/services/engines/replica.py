@@ -63,8 +63,10 @@ class Replica:
         _log.info("raytide: warm, measured capacity %s", self._measured.capacity.to_json())
 
     async def check_health(self) -> None:
-        """Raises where the engine or the server has died, so that Serve replaces the replica."""
+        """Raises where the engine or the server has died, or nobody hears of them, so that Serve replaces the replica."""
         self._listener.check_health()
+        if self._reporting.done() and not self._is_draining:
+            raise RuntimeError("the replica reports no more")
         await self._engine.check_health()
 
     async def __del__(self) -> None:
