@@ -63,7 +63,7 @@ class Replica:
         _log.info("raytide: warm, measured capacity %s", self._measured.capacity.to_json())
 
     async def check_health(self) -> None:
-        """Raises where the engine or the server has died, or nobody hears of them, so that Serve replaces the replica."""
+        """Raises where the engine or the server has died, or tells nobody of itself, so that Serve replaces it."""
         self._listener.check_health()
         if self._reporting.done() and not self._is_draining:
             raise RuntimeError("the replica reports no more")
