@@ -38,10 +38,12 @@ def test_who_waits_for_a_service_that_is_deleted_hears_so_at_once(home: Path) ->
             at.serve(upstreams=(), waking=True)
             waiting = asyncio.create_task(at.complete())
             await at.until(lambda: at.held.num("chat") == 1)
+            assert 'raytide_gateway_requests_held{service="chat"} 1.0' in (await at.client.get("/metrics")).text
             at.directory.keep(())
             async with asyncio.timeout(5):
                 answer = await waiting
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+            assert "raytide_gateway_requests_held{" not in (await at.client.get("/metrics")).text
 
     run(body())
 

@@ -114,6 +114,7 @@ class Gateway:
         return _JSON, json.dumps({"status": "ok", "replicas": services}).encode()
 
     async def _metrics(self, _prefix: str) -> tuple[bytes, bytes]:
+        self._desk.metrics.held.clear()  # of services that are gone, too
         for fleet in self._desk.directory:
             service = fleet.routes.service
             self._desk.metrics.held.labels(service).set(self._desk.held.num(service))
