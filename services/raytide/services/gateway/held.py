@@ -82,7 +82,7 @@ class Held:
     def _require_space(self, service: str, num_bytes: int) -> None:
         num = sum(self.num(each) for each in self._lines)
         if num >= self._most_requests or self._bytes + num_bytes > self._most_bytes:
-            raise Refused(unavailable(f"{service} starts, and too many wait for it", "starting", _RETRY_S))
+            raise Refused(unavailable(f"too many wait for {service} already", "starting", _RETRY_S))
 
 
 async def _turn(line: _Line, look: Look) -> Choice:
