@@ -195,8 +195,8 @@ def _evaluated(client: Any, run_id: str, metrics: Mapping[str, float], tags: Map
         client.delete_tag(run_id, key)
     for key, value in tags.items():
         client.set_tag(run_id, key, value)
-    for key, value in metrics.items():
-        client.log_metric(run_id, key, value)
+    for name, measured in metrics.items():
+        client.log_metric(run_id, name, measured)
 
 
 def _named(client: Any, name: str, alias: str) -> int | None:
