@@ -57,6 +57,17 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_sentence_and_written_again(t
     assert newest_step(checkpoints) == 20
 
 
+@pytest.mark.parametrize("keep", [1, 2])
+def test_what_is_written_after_damaged_ones_is_kept_beside_them(tmp_path: Path, keep: int) -> None:
+    checkpoints = saved(tmp_path, (10, 20, 30), keep=3)
+    for step in (20, 30):
+        (tmp_path / f"step-{step:08d}" / "state.pt").write_bytes(b"")
+    assert newest_step(checkpoints) == 10
+    assert newest_step(saved(tmp_path, (12, 14), keep=keep)) == 14
+    older = {f"step-{step:08d}" for step in (10, 12, 14)[-keep:]}
+    assert {path.name for path in tmp_path.iterdir()} == {*older, "step-00000020", "step-00000030"}
+
+
 def test_what_a_killed_writer_left_is_no_checkpoint(tmp_path: Path) -> None:
     saved(tmp_path, (10,))
     partial = tmp_path / ".new-step-00000020.partial"

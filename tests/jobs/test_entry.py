@@ -77,6 +77,12 @@ def test_a_cluster_that_does_not_answer_is_said_at_once_and_nothing_is_written(t
     assert [path.name for path in (tmp_path / "data").iterdir()] == [".stdlib.lock"]
 
 
+def test_a_host_that_could_have_no_name_is_no_cluster_either(tmp_path: Path) -> None:
+    done = run("preprocess", str(ROOT / "jobs/preprocess.yaml"), home=tmp_path, RAY_ADDRESS="head..node:6379")
+    assert done.returncode == 3
+    assert "No Ray cluster answers at head..node:6379" in done.stderr
+
+
 def test_a_dashboard_address_is_told_apart_from_a_cluster_address(tmp_path: Path) -> None:
     done = run("preprocess", str(ROOT / "jobs/preprocess.yaml"), home=tmp_path, RAY_ADDRESS="http://127.0.0.1:8265")
     assert done.returncode == 3

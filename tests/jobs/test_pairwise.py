@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raytide.core.errors import RunFailed, SpecError
+from raytide.core.errors import RaytideError, RunFailed, SpecError
 from raytide.core.spec.evaluate import Pairwise
 from raytide.jobs.evaluate.pairwise import Choice, judged, read_prompts
 from raytide.jobs.evaluate.served_judge import KEY, ServedJudge
@@ -60,6 +60,7 @@ class Judge:
     url: str
     answers: list[tuple[int, Any]]
     asked: list[tuple[str | None, dict[str, Any]]] = field(default_factory=list)
+    retry_after: str = "0"
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def serve() -> Iterator[Callable[..., Judge]]:
                 content = json.dumps(said).encode()
                 self.send_response(status)
                 self.send_header("content-length", str(len(content)))
-                self.send_header("retry-after", "0")
+                self.send_header("retry-after", judge.retry_after)
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -119,6 +120,28 @@ def test_a_judge_is_asked_for_one_letter_with_the_key_of_the_environment(
 def test_a_busy_judge_is_asked_again(serve: Callable[..., Judge]) -> None:
     busy = (429, {"error": {"message": "later"}})
     assert of(serve(busy, busy, says("B"))).prefers("p", "a", "b") == "B"
+
+
+def test_a_proxy_before_the_judge_may_say_when_as_a_date(
+    serve: Callable[..., Judge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    judge = serve((503, {}), says("B"))
+    judge.retry_after = "Wed, 21 Oct 2026 07:28:00 GMT"
+    assert of(judge).prefers("p", "a", "b") == "B"
+    assert waits == [1.0]
+
+
+@pytest.mark.parametrize("said", ["a page", [], {}, {"choices": []}, {"choices": [{"text": "A"}]}])
+def test_what_is_no_chat_is_said_with_the_setting_to_correct(serve: Callable[..., Judge], said: Any) -> None:
+    with pytest.raises(RunFailed, match=r"no answer to a chat.*correct spec\.pairwise\.url"):
+        of(serve((200, said))).prefers("p", "a", "b")
+
+
+def test_a_judge_at_no_url_is_one_sentence() -> None:
+    with pytest.raises(RaytideError, match=r"http://127\.0\.0\.1:port/v1.*correct spec\.pairwise\.url"):
+        ServedJudge(PAIRWISE.model_copy(update={"url": "http://127.0.0.1:port/v1"}))
 
 
 @pytest.mark.parametrize(

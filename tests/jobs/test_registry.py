@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from raytide.core.errors import RaytideError
-from raytide.jobs.registry import EVALUATED_ON, ModelVersion, promote, register, resolve, rollback, versions
+from raytide.jobs.registry import (
+    EVALUATED_ON,
+    PRODUCTION_VERSION,
+    ModelVersion,
+    promote,
+    register,
+    resolve,
+    rollback,
+    versions,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +93,18 @@ def test_a_version_says_what_it_was_evaluated_on(storage: Path) -> None:
     (folder / "model.safetensors").write_text("one")
     found = register("chat", folder, metrics={}, tags={EVALUATED_ON: "d2", "report": "r.json"}, alias="candidate")
     assert (found.evaluated_on, found.tags) == ("d2", {EVALUATED_ON: "d2", "report": "r.json"})
+
+
+def test_a_model_that_is_evaluated_again_is_known_by_its_latest_evaluation(storage: Path) -> None:
+    folder = storage / "export"
+    folder.mkdir()
+    (folder / "model.safetensors").write_text("one")
+    before = {EVALUATED_ON: "d1", PRODUCTION_VERSION: "7"}
+    register("chat", folder, metrics={"perplexity": 7.5, "accuracy_a": 0.5}, tags=before, alias="candidate")
+    found = register("chat", folder, metrics={"perplexity": 6.5}, tags={EVALUATED_ON: "d2"}, alias="candidate")
+    assert found.version == 1
+    assert (found.evaluated_on, found.evaluated_beside) == ("d2", None)
+    assert found.metrics["perplexity"] == 6.5
 
 
 @pytest.mark.parametrize("uri", ["http://me:hunter2@127.0.0.1:1", "nosuch://me:hunter2@h", "https://me:hunter2@h:x"])

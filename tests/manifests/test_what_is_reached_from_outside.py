@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from raytide.autoscaling.live.summary import STATUS_PATH
 from raytide.manifests.platform import Platform
 from raytide.manifests.render.objects import objects
-from raytide.services.gateway.app import ENGINES, HEALTH, METRICS, MODELS, STATUS
+from raytide.services.gateway.app import ENGINES, HEALTH, METRICS, MODELS
 from raytide.services.gateway.feedback import FEEDBACK
 
 from .conftest import CLUSTER, SERVICE, Declare
@@ -47,4 +48,6 @@ def test_clients_reach_what_they_ask_for(let_in: list[tuple[str, str]]) -> None:
 
 
 def test_what_is_for_whoever_runs_the_cluster_is_not_reached(let_in: list[tuple[str, str]]) -> None:
-    assert not any(_is_let_in(path, let_in) for path in (METRICS, STATUS, f"/chat{METRICS}", f"/chat{STATUS}", "/"))
+    assert not any(
+        _is_let_in(path, let_in) for path in (METRICS, STATUS_PATH, f"/chat{METRICS}", f"/chat{STATUS_PATH}", "/")
+    )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
@@ -30,13 +29,9 @@ class Brain:
     def __init__(self) -> None:
         self.heard: list[ReplicaReport] = []
         self.report = SimpleNamespace(remote=self._take)
-        self.status = SimpleNamespace(remote=self._status)
 
     async def _take(self, reports: Sequence[ReplicaReport]) -> None:
         self.heard.extend(reports)
-
-    async def _status(self) -> dict[str, Any]:
-        return {"usd": 0.5}
 
     async def hears(self, reached: Callable[[ReplicaReport], bool]) -> ReplicaReport:
         async with asyncio.timeout(30):
@@ -111,19 +106,33 @@ def test_an_idle_one_ends_as_soon_as_it_is_forgotten() -> None:
     run(story())
 
 
-def test_the_operators_question_is_answered_by_the_brain() -> None:
+def test_only_who_has_heard_its_key_from_the_brain_is_let_in() -> None:
     async def story() -> None:
         brain = Brain()
         replica = await _made(brain)
         heard = await brain.hears(lambda one: bool(one.address))
         async with httpx.AsyncClient(trust_env=False) as client:
-            url = f"http://{heard.address}/raytide/status"
+            url = f"http://{heard.address}/v1/models"
             refused = await client.get(url)
             answer = await client.get(url, headers={"authorization": f"Bearer {heard.key}"})
         await replica.check_health()
         await replica.__del__()
-        assert (refused.status_code, answer.json()) == (401, {"usd": 0.5})
+        assert (refused.status_code, answer.status_code) == (401, 200)
         assert heard.key not in repr(heard)
         assert len(heard.key) == 43
+
+    run(story())
+
+
+def test_one_that_has_stopped_reporting_is_replaced_for_no_gateway_hears_of_it() -> None:
+    async def story() -> None:
+        made = await _made(brain := Brain())
+        await brain.hears(lambda _: True)
+        await made.check_health()
+        made._reporting.cancel()
+        await asyncio.wait([made._reporting])
+        with pytest.raises(RuntimeError, match="reports no more"):
+            await made.check_health()
+        await made.__del__()
 
     run(story())

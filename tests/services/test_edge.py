@@ -15,7 +15,6 @@ from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.services.engines.edge import Edge
 from raytide.services.engines.meter import ReplicaMeter
 
-SUMMARY = {"variants": [], "usd": 0.5}
 KEY = "k" * 43
 LET_IN = {"authorization": f"Bearer {KEY}"}
 
@@ -29,10 +28,6 @@ async def _complete(request: Request) -> Response:
 
 async def _models(_request: Request) -> Response:
     return JSONResponse({"data": ["chat"]})
-
-
-async def _brain() -> dict[str, Any]:
-    return SUMMARY
 
 
 ROUTES = [
@@ -50,7 +45,7 @@ def root_path(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def edge(meter: ReplicaMeter, root_path: str) -> Edge:
-    return Edge(Starlette(routes=ROUTES), meter, _brain, KEY)
+    return Edge(Starlette(routes=ROUTES), meter, KEY)
 
 
 def _ask(
@@ -87,20 +82,11 @@ def test_only_what_generates_can_fail_a_service(
     assert reported(101.0).errors == 0
 
 
-def test_the_brains_summary_is_answered_before_the_engines_routes(edge: Edge, root_path: str) -> None:
-    (answer,) = _ask(edge, root_path, ("GET", "/raytide/status", None))
-    assert (answer.status_code, answer.json()) == (200, SUMMARY)
-
-
 @pytest.mark.parametrize("said", [None, "Bearer", "Bearer ", f"Bearer {KEY[1:]}", f"Basic {KEY}", f"bearer {KEY}", "k"])
 def test_who_has_not_its_key_is_answered_nothing(
     edge: Edge, root_path: str, reported: Callable[[float], ReplicaReport], said: str | None
 ) -> None:
-    asked = (
-        ("POST", "/v1/completions", {"status": 500}),
-        ("GET", "/v1/models", None),
-        ("GET", "/raytide/status", None),
-    )
+    asked = (("POST", "/v1/completions", {"status": 500}), ("GET", "/v1/models", None), ("GET", "/health", None))
     answers = _ask(edge, root_path, *asked, headers={} if said is None else {"authorization": said})
     assert [answer.status_code for answer in answers] == [401, 401, 401]
     assert all(KEY not in f"{answer.headers} {answer.text}" for answer in answers)
@@ -121,16 +107,19 @@ def test_lifespan_events_reach_the_engines_application(meter: ReplicaMeter) -> N
     async def nothing(*_: Any) -> Any:
         return {}
 
-    asyncio.run(Edge(routes, meter, _brain, KEY)({"type": "lifespan"}, nothing, nothing))
+    asyncio.run(Edge(routes, meter, KEY)({"type": "lifespan"}, nothing, nothing))
     assert seen == ["lifespan"]
 
 
-def test_a_mounted_application_sees_the_same_paths(meter: ReplicaMeter) -> None:
-    mounted = Starlette(routes=[Mount("/chat", app=Edge(Starlette(routes=ROUTES), meter, _brain, KEY))])
+def test_a_mounted_application_counts_by_the_same_paths(
+    meter: ReplicaMeter, reported: Callable[[float], ReplicaReport]
+) -> None:
+    mounted = Starlette(routes=[Mount("/chat", app=Edge(Starlette(routes=ROUTES), meter, KEY))])
     transport = httpx.ASGITransport(app=mounted)
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://edge", headers=LET_IN) as client:
-            return await client.get("/chat/raytide/status")
+            return await client.post("/chat/v1/completions", json={"status": 500})
 
-    assert asyncio.run(ask()).json() == SUMMARY
+    assert asyncio.run(ask()).status_code == 500
+    assert reported(101.0).errors == 1

@@ -124,7 +124,7 @@ def _check_reachable(address: str) -> None:
         return
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of what could be no host's name
         raise ClusterUnreachable(
             f"No Ray cluster answers at {address}; start one with ray start --head, or correct RAY_ADDRESS."
         ) from error

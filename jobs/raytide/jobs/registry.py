@@ -65,12 +65,17 @@ class ModelVersion:
 def register(
     name: str, folder: Path, *, metrics: Mapping[str, float], tags: Mapping[str, str], alias: str
 ) -> ModelVersion:
-    """The version that holds these files, with the alias moved to it; equal files are one version."""
+    """The version that holds these files, with the alias moved to it; equal files are one version.
+
+    It is known by its latest evaluation: what a canary of it is compared with is what served then.
+    """
     with tracking_client() as client:
         path = _stored(name, folder)
         _ensure_name(client, name)
         known = next((v for v in _all(client, name) if v.source == str(path)), None)
-        version = known or _new_version(client, name, path, metrics, tags)
+        version = known or _new_version(client, name, path, tags)
+        if version.run_id:  # a version that somebody registered by hand has none
+            _evaluated(client, version.run_id, metrics, tags)
         client.set_registered_model_alias(name, alias, version.version)
         return _read(client, name, version.version)
 
@@ -174,16 +179,24 @@ def _ensure_name(client: Any, name: str) -> None:
         client.create_registered_model(name)
 
 
-def _new_version(client: Any, name: str, path: Path, metrics: Mapping[str, float], tags: Mapping[str, str]) -> Any:
+def _new_version(client: Any, name: str, path: Path, tags: Mapping[str, str]) -> Any:
     found = client.get_experiment_by_name(name)
     experiment = found.experiment_id if found else client.create_experiment(name, (home() / "registry" / name).as_uri())
-    run = client.create_run(experiment, tags=dict(tags))
+    run = client.create_run(experiment)
     for key, value in _lineage(path).get("config", {}).items():
         client.log_param(run.info.run_id, key, value)
-    for key, value in metrics.items():
-        client.log_metric(run.info.run_id, key, value)
     client.set_terminated(run.info.run_id)
     return client.create_model_version(name, str(path), run_id=run.info.run_id, tags=dict(tags))
+
+
+def _evaluated(client: Any, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+    """What an evaluation found, in the place of an earlier one's; metrics that it did not take stay beside it."""
+    for key in _own_tags(client.get_run(run_id).data.tags).keys() - tags.keys():
+        client.delete_tag(run_id, key)
+    for key, value in tags.items():
+        client.set_tag(run_id, key, value)
+    for name, measured in metrics.items():
+        client.log_metric(run_id, name, measured)
 
 
 def _named(client: Any, name: str, alias: str) -> int | None:
@@ -237,9 +250,13 @@ def _read(client: Any, name: str, version: str) -> ModelVersion:
         path=path,
         lineage=_lineage(path),
         metrics=run.metrics if run else {},
-        tags={key: value for key, value in run.tags.items() if not key.startswith(_MLFLOWS_OWN)} if run else {},
+        tags=_own_tags(run.tags) if run else {},
         aliases=tuple(sorted(found.aliases)),
     )
+
+
+def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if not key.startswith(_MLFLOWS_OWN)}
 
 
 def _lineage(path: Path) -> dict[str, Any]:

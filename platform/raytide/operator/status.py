@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from raytide.autoscaling.live.follow import BRAIN
+from raytide.autoscaling.live.summary import STATUS_PATH
 from raytide.operator.local.ports import LOOPBACK
 from raytide.operator.plan.gateway import GATEWAY_APP
 from raytide.operator.serve_api import ServeApi
-from raytide.services.engines.edge import STATUS_PATH
 from raytide.services.rollout.revisions import is_canary, is_ours, service_of
 
 BRAIN_TIMEOUT_S = 10.0

@@ -86,6 +86,16 @@ def test_a_long_file_is_set_aside_and_each_part_is_replayed_by_itself(terms: Ter
     assert min(_replayed(path) for path in tmp_path.iterdir()) > 0
 
 
+def test_a_file_that_is_no_text_is_put_aside(terms: Terms, tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    path.write_bytes(b"\xff\xfe\x00\n")
+    file = JournalFile(path)
+    for entry, known in _life(terms, 3):
+        file.add(entry, known)
+    assert _replayed(path) == 3
+    assert (tmp_path / "chat.1.jsonl").read_bytes() == b"\xff\xfe\x00\n"
+
+
 def test_a_long_life_says_now_and_then_what_was_known(terms: Terms, tmp_path: Path) -> None:
     file = JournalFile(tmp_path / "chat.jsonl")
     for entry, known in _life(terms, 2 * SAYS_KNOWN_EVERY + 2):

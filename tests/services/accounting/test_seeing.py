@@ -132,6 +132,19 @@ def test_a_replica_is_its_services_with_team_variant_and_revision(cluster: Clust
     }  # fmt: skip
 
 
+def test_a_service_that_another_version_applied_makes_no_time_unknown(cluster: Cluster) -> None:
+    declared = application("chat", "search")
+    (brain,) = declared["deployments"]
+    settings = {"team": brain["user_config"]["team"], "of_another_version": True}
+    declared = {**declared, "deployments": [{**brain, "user_config": settings}]}
+    deployments = {"vllm-h100": {"replicas": [{"actor_name": "r"}]}}
+    app = {"name": "chat", "deployed_app_config": declared, "deployments": deployments}
+    cluster.serve = {"applications": {"chat": app}}
+    cluster.add_actor("a", "gpu", "serve", {"GPU": 4.0}, name="r")
+    owner = Owner(kind=Kind.SERVICE, name="chat", team="search", variant="vllm-h100", revision="abc")
+    assert _held(cluster) == {owner: 4.0}
+
+
 def test_somebody_elses_application_is_named_as_serve_names_it(cluster: Cluster) -> None:
     app = {"name": "other", "deployments": {"d": {"replicas": [{"actor_name": "r"}]}}}
     cluster.serve = {"applications": {"other": app}}

@@ -106,6 +106,8 @@ def test_prompts_that_are_no_text_count_with_the_whole_context() -> None:
         b'{"max_tokens": -1}',
         b'{"max_tokens": 1e99}',
         b'{"max_tokens": "5"}',
+        b'{"n": 65537}',
+        b'{"prompt": ["a", "b"], "n": 40000}',
         b'{"stream": "yes"}',
         b'{"prompt": "\xff"}',
         b'{"prompt": "\\ud83d"}',
@@ -171,6 +173,13 @@ def test_a_stream_passes_whole_however_it_is_cut_but_for_unwanted_usage(
     passed += stream.rest()
     assert passed == (raw if wanted else b"".join([*words, end]))
     assert stream.usage == Usage(prompt_tokens=3, output_tokens=4)
+
+
+def test_an_event_counts_once_whatever_the_model_writes_in_it() -> None:
+    stream = EventStream(passes_usage=False)
+    for text in ("plain", "data: data: data:", "\n\ndata: of an event"):
+        stream.feed(b"data: " + json.dumps({"choices": [{"text": text}]}).encode() + b"\n\n")
+    assert stream.num_events == 3
 
 
 def test_an_event_with_usage_and_words_passes_in_any_case() -> None:

@@ -198,6 +198,35 @@ def test_clients_that_drip_their_request_are_let_go(home: Path, monkeypatch: pyt
     run(body())
 
 
+@pytest.mark.parametrize("stray", [b"\r\n", b"POST /v1/comp", b"no such thing\r\n\r\n"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_follows_a_request_is_not_answered_within_its_answer(
+    home: Path, monkeypatch: pytest.MonkeyPatch, stray: bytes, stream: bool
+) -> None:
+    monkeypatch.setattr(server, "HEAD_S", 0.05)
+
+    async def body() -> None:
+        replica = Replica()
+        replica.goes_on.clear()
+        async with world(home, replica) as at:
+            reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+            asked = json.dumps({"model": "chat", "prompt": "x", "stream": stream, "max_tokens": 2}).encode()
+            writer.write(REQUEST + f"content-length: {len(asked)}\r\n\r\n".encode() + asked)
+            await at.until(lambda: bool(replica.asked))
+            writer.write(stray)
+            await asyncio.sleep(0.3)
+            replica.goes_on.set()
+            async with asyncio.timeout(5):
+                said = await reader.read()
+            assert b"HTTP/1.1 4" not in said
+            if not stray.startswith(b"no"):
+                assert said.startswith(b"HTTP/1.1 200 OK")
+                assert (b"data: [DONE]" if stream else b'"word word "') in said
+            writer.close()
+
+    run(body())
+
+
 def test_a_client_that_takes_nothing_holds_a_replica_only_for_a_while(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from raytide.core.spec.access import TokenPrices
 from raytide.services.ledger.account import Budget, Limits, Period
 from raytide.services.ledger.usage import UsageSum
 
@@ -19,6 +20,8 @@ from .conftest import FAST, PAID, Replica, World, run, world
 
 ENOUGH = Budget(nano_usd=1_000_000, period=Period.TOTAL)
 """For one request at a time: its worst case is the tokens of its body and of a chat template, at 1,000 each."""
+
+DEARER = PAID.model_copy(update={"prices": TokenPrices.model_construct(input=10.0, output=20.0)})
 
 
 def events(text: str) -> list[Any]:
@@ -116,6 +119,23 @@ def test_a_client_that_leaves_ends_the_engines_work_and_pays_for_what_it_got(hom
             (used,) = at.ledger.usage()
             assert (used.output_tokens, reserved) == (1, 0)
             assert spent == used.prompt_tokens * 1000 + 2000
+
+    run(body())
+
+
+@pytest.mark.parametrize("access", [None, PAID.model_copy(update={"api_keys": "off"}), DEARER])
+def test_a_request_is_settled_by_the_rules_that_it_was_let_in_by(home: Path, access: Any) -> None:
+    async def body() -> None:
+        replica = Replica()
+        replica.goes_on.clear()
+        async with world(home, replica, access=PAID) as at:
+            key = at.keyring.create("team")
+            asked = asyncio.create_task(at.complete(key.secret))
+            await at.until(lambda: bool(replica.asked))
+            at.serve(access=None if access is None else access.model_dump())
+            replica.goes_on.set()
+            assert (await asked).status_code == 200
+            assert await at.settled() == [(7 * 1000 + 3 * 2000, 0)]
 
     run(body())
 

@@ -12,9 +12,11 @@ import pytest
 from raytide.autoscaling.codec import typed
 from raytide.autoscaling.live.counted import ClassCount, GatewayCount
 from raytide.autoscaling.rollout.evidence import Tally
+from raytide.services.gateway.choose import Choice
 from raytide.services.gateway.directory import Directory
 from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.held import Held
+from raytide.services.gateway.predict import Prediction
 from raytide.services.gateway.refusal import Refused
 from raytide.services.gateway.tables import Tables
 from raytide.services.gateway.upstream import UpstreamLost
@@ -118,8 +120,12 @@ def test_the_brain_is_told_every_time_how_many_wait() -> None:
         brains, held = Brains(chat=service("chat")), Held()
         directory, tables = followed(brains, held=held)
         await tables.look()
-        fleet = directory.find("", "chat")
-        waiting = [asyncio.create_task(held.until_room(fleet, 30.0, 10, None, lambda: None)) for _ in range(3)]
+        fleet, free = directory.find("", "chat"), Choice("a", Prediction(0.0, 0.0))
+
+        def look() -> Choice | None:
+            return free if fleet.is_ready else None
+
+        waiting = [asyncio.create_task(held.until_room("chat", 30.0, 10, None, look)) for _ in range(3)]
         await asyncio.sleep(0)
         await tables.look()
         await tables.look()
@@ -134,15 +140,15 @@ def test_the_brain_is_told_every_time_how_many_wait() -> None:
 
 def test_too_many_and_too_large_requests_are_not_held() -> None:
     async def body() -> None:
-        held, fleet = Held(most_requests=2, most_bytes=100), Fleet(service("chat"))
-        first = asyncio.create_task(held.until_room(fleet, 30.0, 60, None, lambda: None))
+        held = Held(most_requests=2, most_bytes=100)
+        first = asyncio.create_task(held.until_room("chat", 30.0, 60, None, lambda: None))
         await asyncio.sleep(0)
         with pytest.raises(Refused, match="too many wait"):
-            await held.until_room(fleet, 30.0, 60, None, lambda: None)
-        second = asyncio.create_task(held.until_room(fleet, 30.0, 30, None, lambda: None))
+            await held.until_room("chat", 30.0, 60, None, lambda: None)
+        second = asyncio.create_task(held.until_room("chat", 30.0, 30, None, lambda: None))
         await asyncio.sleep(0)
         with pytest.raises(Refused, match="too many wait") as refused:
-            await held.until_room(fleet, 30.0, 1, None, lambda: None)
+            await held.until_room("chat", 30.0, 1, None, lambda: None)
         assert refused.value.refusal.status == 503
         first.cancel()
         second.cancel()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from raytide.services.ledger.account import Account, Ask, Denial, Denied
-from raytide.services.ledger.clerk import Clerk, LedgerSilent
+from raytide.services.ledger.clerk import BATCH, Clerk, LedgerSilent
 from raytide.services.ledger.sheet import Admitted
 from raytide.services.ledger.store import Operation
 from raytide.services.ledger.usage import Outcome, Settlement
@@ -135,6 +135,34 @@ def test_closing_enters_what_was_left_and_a_gateway_says_that_it_lives() -> None
     clerk.close()
     assert ledger.batches == [[ENDED]]
     assert ledger.num_alive == 1
+
+
+def test_closing_enters_all_that_the_ledger_has_not_taken_before_however_much_that_is() -> None:
+    ledger = Recorded()
+    clerk = Clerk(ledger)
+    ledger.fails = True
+    ended = [Settlement(request_id=str(number), outcome=Outcome.FINISHED) for number in range(3 * BATCH)]
+    for each in ended:
+        clerk.settle(each)
+    with pytest.raises(LedgerSilent):
+        asyncio.run(clerk.admit(ask("b")))
+    ledger.fails = False
+    clerk.close()
+    entered = {each.request_id for batch in ledger.batches for each in batch if isinstance(each, Settlement)}
+    assert entered >= {each.request_id for each in ended}
+    assert max(len(batch) for batch in ledger.batches) <= 2 * BATCH
+
+
+def test_closing_ends_where_the_ledger_takes_nothing_any_more() -> None:
+    ledger = Recorded()
+    clerk = Clerk(ledger)
+    ledger.fails = True
+    for number in range(2 * BATCH):
+        clerk.settle(Settlement(request_id=str(number), outcome=Outcome.FINISHED))
+    began_s = time.monotonic()
+    clerk.close()
+    assert time.monotonic() - began_s < 5
+    assert ledger.batches == []
 
 
 def test_the_end_of_a_request_and_what_its_client_asks_next_share_a_transaction() -> None:

@@ -148,3 +148,14 @@ def test_the_canary_is_told_how_it_stands(play: Play) -> None:
     assert play.stage.told["phase"] == "stepping"
     assert play.stage.told["weight"] == 0.01
     assert play.stage.told["says"]
+
+
+def test_a_rollout_whose_file_is_damaged_keeps_no_other_from_going_on(
+    play: Play, canary: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "asks.jsonl").write_text("no rollout\n")
+    other = canary("else")
+    play.stage.running.insert(0, {**other, "name": "asks-else", "args": {**other["args"], "service": "asks"}})
+    play.until_ended()
+    assert [one.phase for one in play.file.latest()] == [Phase.PROMOTED]
+    assert play.stage.running[0]["name"] == "asks-else"

@@ -56,10 +56,10 @@ class JournalFile:
         return self.path.exists() and self.path.stat().st_size > self._longest_bytes
 
     def _is_foreign(self) -> bool:
-        """Whether another version of the program wrote what is there."""
+        """Whether another version of the program wrote what is there, or it is no journal at all."""
         if not self.path.exists() or not self.path.stat().st_size:
             return False
-        with self.path.open(encoding="utf-8") as file:
+        with self.path.open(encoding="utf-8", errors="replace") as file:
             return not begins_journal(file.readline())
 
 

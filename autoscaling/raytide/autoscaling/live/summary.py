@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from raytide.autoscaling.capacity import Capacity
 from raytide.autoscaling.latency import NO_LATENCIES, Latencies
@@ -11,6 +11,9 @@ from raytide.autoscaling.live.ledger import Ledger
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Demand, Gauges, Observation, VariantView
 from raytide.autoscaling.terms import Terms
+
+STATUS_PATH: Final = "/raytide/status"
+"""Where a gateway answers it, for `?service=NAME`."""
 
 
 def summarise(

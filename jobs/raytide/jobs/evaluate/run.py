@@ -125,10 +125,9 @@ def _judged(
         say("nothing to judge the answers beside: no production version, and no model that this one started from")
         return None
     beside, other = next(iter(others.items()))
-    answer = ray.remote(**_resources(spec))(answers)
-    ours, theirs = ray.get([answer.remote(folder, pairwise, prompts) for folder in (model, other)])
-    asked = ServedJudge(pairwise)
+    asked, answer = ServedJudge(pairwise), ray.remote(**_resources(spec))(answers)
     try:
+        ours, theirs = ray.get([answer.remote(folder, pairwise, prompts) for folder in (model, other)])
         return judged(pairwise, prompts, ours, theirs, beside, asked.prefers)
     finally:
         asked.close()

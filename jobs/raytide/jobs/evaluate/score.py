@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Tokens: TypeAlias = npt.NDArray[np.int64]
 
-_WINDOWS_PER_BATCH: Final = 16
+TOKENS_PER_BATCH: Final = 4096
+"""Their logits are in memory at once: 2.5 GB for a vocabulary of 151,936."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,19 @@ def windows(stream: Tokens, length: int) -> Iterator[tuple[Tokens, Tokens]]:
         yield piece[:-1], piece[1:]
 
 
+def batches(pairs: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:
+    """Windows of equal length stacked; only the last one may be shorter, and comes alone."""
+    batch: list[tuple[Tokens, Tokens]] = []
+    for pair in pairs:
+        length = len(pair[0])
+        if batch and ((len(batch) + 1) * length > TOKENS_PER_BATCH or length != len(batch[0][0])):
+            yield _stacked(batch)
+            batch = []
+        batch.append(pair)
+    if batch:
+        yield _stacked(batch)
+
+
 def _per_document(
     documents: Sequence[Document], nll: npt.NDArray[np.float64], ends: npt.NDArray[np.int64]
 ) -> Iterator[DocumentScore]:
@@ -125,23 +139,11 @@ def _nll(model: PreTrainedModel, stream: Tokens) -> npt.NDArray[np.float64]:
 
     found: list[Any] = []
     with torch.inference_mode():
-        for inputs, targets in _batches(windows(stream, model.config.max_position_embeddings)):
+        for inputs, targets in batches(windows(stream, model.config.max_position_embeddings)):
             logits = model(input_ids=torch.from_numpy(inputs).to(model.device)).logits.float()
             wanted = torch.from_numpy(targets).to(model.device)
             found.append(cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none").double().cpu().numpy())
     return np.concatenate(found)
-
-
-def _batches(pairs: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:
-    """Windows of equal length stacked; only the last one may be shorter, and comes alone."""
-    batch: list[tuple[Tokens, Tokens]] = []
-    for pair in pairs:
-        if batch and (len(batch) == _WINDOWS_PER_BATCH or len(pair[0]) != len(batch[0][0])):
-            yield _stacked(batch)
-            batch = []
-        batch.append(pair)
-    if batch:
-        yield _stacked(batch)
 
 
 def _stacked(batch: list[tuple[Tokens, Tokens]]) -> tuple[Tokens, Tokens]:

@@ -68,7 +68,9 @@ class Checkpoints:
     def _write(self, step: int, state: dict[str, Any]) -> None:
         try:
             _write_checkpoint(self._folder / f"{_PREFIX}{step:08d}", state)
-            for old in _complete(self._folder)[: -self._keep]:
+            # Later ones are damaged, or the run would not have come back here: they count for none that is kept.
+            so_far = [each for each in _complete(self._folder) if _step(each) <= step]
+            for old in so_far[: -self._keep]:
                 shutil.rmtree(old)
         except (OSError, RuntimeError) as error:  # torch raises RuntimeError where a disk is full
             kept = _complete(self._folder)

@@ -15,7 +15,7 @@ from raytide.core.command import program_of
 from raytide.core.spec.base import NAME_KEY, TEAM_KEY
 from raytide.services.accounting.pool import PricedPool, rate_of
 from raytide.services.accounting.span import PLATFORM, UNITS, Kind, Owner, Rate
-from raytide.services.rollout.revisions import is_canary, is_ours, revision_of, service_of, settings_of
+from raytide.services.rollout.revisions import is_canary, is_ours, revision_of, service_of, team_of
 
 _HOLDING: Final = ("ALIVE", "PENDING_CREATION", "RESTARTING")
 _LONGEST_NAME: Final = 100
@@ -168,7 +168,7 @@ def _of_application(app: Mapping[str, Any], variant: str) -> Owner:
     return Owner(
         kind=Kind.SERVICE,
         name=service_of(declared),
-        team=settings_of(declared).team,
+        team=team_of(declared),
         variant=variant,
         revision=revision_of(declared),
         canary=is_canary(declared),

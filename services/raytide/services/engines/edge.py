@@ -1,20 +1,15 @@
-"""The first thing in a replica that sees a request: lets gateways in alone, counts what fails, and answers the
-operator's question.
-"""
+"""The first thing in a replica that sees a request: lets gateways in alone, and counts what fails."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from raytide.services.engines.meter import ReplicaMeter
 
-STATUS_PATH: Final = "/raytide/status"
-"""Observation and decisions of the service's brain, read-only."""
 GENERATING_PATHS: Final = ("/v1/completions", "/v1/chat/completions")
 
 _REFUSAL: Final = JSONResponse(
@@ -27,21 +22,16 @@ _REFUSAL: Final = JSONResponse(
 class Edge:
     """An ASGI application around the engine's routes, for whoever brings the key."""
 
-    def __init__(
-        self, routes: ASGIApp, meter: ReplicaMeter, status: Callable[[], Awaitable[dict[str, Any]]], key: str
-    ) -> None:
+    def __init__(self, routes: ASGIApp, meter: ReplicaMeter, key: str) -> None:
         self._routes = routes
         self._bearer = f"Bearer {key}".encode()
         self._meter = meter
-        self._status = status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or the lifespan events of the engine's application."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
         if scope["type"] != "lifespan" and not self._is_let_in(scope):
             await _REFUSAL(scope, receive, send)
-        elif path == STATUS_PATH:
-            await JSONResponse(await self._status())(scope, receive, send)
         elif path in GENERATING_PATHS:
             await self._routes(scope, receive, self._counting_errors(send))
         else:

@@ -28,7 +28,6 @@ REPORT_INTERVAL_S = 1.0
 LINGER_S = 3.0
 """How long a replica that is to stop still takes requests: until every gateway has heard of it from the brain, which
 each asks once a second."""
-STATUS_TIMEOUT_S = 5.0
 _KEY_BYTES = 32
 
 _log = logging.getLogger("ray.serve")
@@ -44,7 +43,6 @@ class Replica:
     # Serve awaits a constructor that is a coroutine; Python's own rule that it returns None is what mypy misses here.
     async def __init__(self, variant: str, settings: dict[str, Any], brain: Any, *_beside: Any) -> None:  # type: ignore[misc]
         parsed = EngineSettings.model_validate(settings)
-        self._brain = brain
         self._outbox = Outbox(brain.report.remote)
         self._meter = ReplicaMeter(
             replica=serve.get_replica_context().replica_id.unique_id, variant=variant, started_s=time.time()
@@ -54,7 +52,7 @@ class Replica:
         self._measured = await self._engine.measure(routes)
         self._meter.reset(time.time())
         self._key = secrets.token_urlsafe(_KEY_BYTES)
-        edge = Edge(routes, self._meter, self._brain_status, self._key)
+        edge = Edge(routes, self._meter, self._key)
         self._listener = Listener(edge, ray.util.get_node_ip_address())
         self._listener.start()
         self._is_draining = False
@@ -63,8 +61,10 @@ class Replica:
         _log.info("raytide: warm, measured capacity %s", self._measured.capacity.to_json())
 
     async def check_health(self) -> None:
-        """Raises where the engine or the server has died, so that Serve replaces the replica."""
+        """Raises where the engine or the server has died, or tells nobody of itself, so that Serve replaces it."""
         self._listener.check_health()
+        if self._reporting.done() and not self._is_draining:
+            raise RuntimeError("the replica reports no more")
         await self._engine.check_health()
 
     async def __del__(self) -> None:
@@ -81,11 +81,6 @@ class Replica:
         await self._listener.drain()
         self._reporting.cancel()
         await self._outbox.deliver(self._report())
-
-    async def _brain_status(self) -> dict[str, Any]:
-        async with asyncio.timeout(STATUS_TIMEOUT_S):
-            status: dict[str, Any] = await self._brain.status.remote()
-        return status
 
     async def _report_forever(self) -> None:
         while True:

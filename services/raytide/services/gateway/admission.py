@@ -9,6 +9,7 @@ from raytide.services.gateway.predict import Prediction
 from raytide.services.gateway.refusal import RATE_LIMIT, Refusal
 
 OVERLOADED: Final = "overloaded"
+"""It may pass: with more replicas, or once these have done more of what they have."""
 SHED: Final = "class_shed"
 _RETRY_S: Final = 5.0
 """The shares are decided anew every few seconds."""
@@ -49,6 +50,17 @@ def turned_away(prediction: Prediction, patience: float, deadline_s: float | Non
             prediction.first_token_s - patience,
         )
     return None
+
+
+def never_in_time(patience: float) -> Refusal:
+    """What a request hears that no replica would begin in time, whatever else it has to do: waiting is in vain."""
+    return Refusal(
+        status=429,
+        kind=RATE_LIMIT,
+        code="max_wait_unreachable",
+        message=f"its prompt is too long: even at an idle replica the first token would come in more than the "
+        f"{patience:.1f} s that are allowed",
+    )
 
 
 def line_is_full(num: int, patience: float) -> Refusal:

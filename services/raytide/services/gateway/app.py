@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from starlette.types import Receive, Scope, Send
 
 from raytide.autoscaling.codec import plain
+from raytide.autoscaling.live.summary import STATUS_PATH
 from raytide.autoscaling.pools.wanted import WANTED_PATH, PoolUse
 from raytide.services.gateway import metrics
 from raytide.services.gateway.asked import CHAT, COMPLETIONS, EMBEDDINGS
@@ -24,10 +25,9 @@ from raytide.services.gateway.refusal import Refusal, Refused, invalid, unavaila
 MODELS: Final = "/v1/models"
 HEALTH: Final = "/health"
 METRICS: Final = "/metrics"
-STATUS: Final = "/raytide/status"
 ENGINES: Final = (COMPLETIONS, CHAT, EMBEDDINGS)
 """Routes that ask for a key where the service does; so does FEEDBACK, for the key of the answer."""
-OPEN: Final = (MODELS, HEALTH, METRICS, STATUS, WANTED_PATH)
+OPEN: Final = (MODELS, HEALTH, METRICS, STATUS_PATH, WANTED_PATH)
 """Routes that ask nobody: the names of services, and numbers. `docs/security.md` says who reaches them."""
 ROUTES: Final = (*ENGINES, FEEDBACK, *OPEN)
 _SOON_S: Final = 5.0
@@ -97,13 +97,13 @@ class Gateway:
             message = f"there is no {rest[:100]!r} here; the routes are {', '.join(ROUTES)}"
             raise Refused(invalid(message, status=404, code="unknown_route"))
         _require(method, "GET", rest)
-        if rest == STATUS:
+        if rest == STATUS_PATH:
             prefix = parse_qs(scope["query_string"].decode("latin-1")).get("service", [""])[0]
         answers = {
             HEALTH: self._health,
             METRICS: self._metrics,
             MODELS: self._models,
-            STATUS: self._status_of,
+            STATUS_PATH: self._status_of,
             WANTED_PATH: self._pool_use,
         }
         content_type, body = await answers[rest](prefix)
@@ -114,6 +114,7 @@ class Gateway:
         return _JSON, json.dumps({"status": "ok", "replicas": services}).encode()
 
     async def _metrics(self, _prefix: str) -> tuple[bytes, bytes]:
+        self._desk.metrics.held.clear()  # of services that are gone, too
         for fleet in self._desk.directory:
             service = fleet.routes.service
             self._desk.metrics.held.labels(service).set(self._desk.held.num(service))

@@ -28,6 +28,9 @@ BYTES_PER_TOKEN: Final = 4
 _DEFAULT_COMPLETION_TOKENS: Final = 16
 """OpenAI's and vLLM's default of `max_tokens` on /v1/completions; a chat goes on to the end of the context."""
 _MOST_TOKENS: Final = 2**31
+_MOST_SEQUENCES: Final = 2**16
+"""Of one request, over all prompts. vLLM takes 16,384 for each. What many more may cost is beyond the ledger's 64
+bits, and such a request would keep from it those that are entered together with it."""
 
 
 class Body(msgspec.Struct):
@@ -106,7 +109,11 @@ def asked_of(path: str, body: bytes, session: str | None) -> Asked:
     except UNREADABLE as error:
         raise Refused(unreadable(error)) from error
     _require_in_range(read)
-    return _asked(path, read, num_prompts, len(body), session)
+    asked = _asked(path, read, num_prompts, len(body), session)
+    if asked.num_sequences > _MOST_SEQUENCES:
+        message = f"{asked.num_sequences:,} answers are asked for, and at most {_MOST_SEQUENCES:,} may be at once"
+        raise Refused(invalid(message, param="n"))
+    return asked
 
 
 def with_usage(body: bytes, asked: Asked) -> bytes:

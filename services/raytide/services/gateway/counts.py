@@ -15,7 +15,10 @@ _SLOW = Tally(missed_tpot=1)
 
 
 class Counts:
-    """Of one revision since this gateway began; each request counts once, with what went wrong first."""
+    """Of one revision since this gateway began; each request counts once, as late or as failed by what came first.
+
+    One whose other tokens were slow, too, has missed both of its objectives.
+    """
 
     def __init__(self) -> None:
         self._tally = NOTHING_COUNTED

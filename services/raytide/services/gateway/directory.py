@@ -75,6 +75,21 @@ class Directory:
         message = f"the model {model!r} does not exist; these do: {known}"
         raise Refused(invalid(message, param="model", status=404, code="model_not_found"))
 
+    def latest(self, fleet: Fleet) -> Fleet:
+        """Who serves this one's service now: itself, or the application that took its place.
+
+        Raises:
+            Refused: the service is gone.
+        """
+        if any(each is fleet for each in self._fleets.values()):
+            return fleet
+        service = fleet.routes.service
+        for each in self:
+            if each.routes.service == service:
+                return each
+        message = f"the service {service!r} was deleted"
+        raise Refused(invalid(message, param="model", status=404, code="model_not_found"))
+
     def canary(self, stable: Fleet, session: str | None) -> Fleet | None:
         """The canary of the service, where it has one that serves and the next request is its.
 
@@ -83,7 +98,7 @@ class Directory:
         if stable.routes.is_canary:
             return None
         for fleet in self._fleets.values():
-            if fleet.routes.is_canary and fleet.routes.service == stable.routes.service and fleet.is_ready.is_set():
+            if fleet.routes.is_canary and fleet.routes.service == stable.routes.service and fleet.is_ready:
                 is_next = fleet.is_next() if session is None else share_of(session) < fleet.routes.share
                 return fleet if is_next else None
         return None

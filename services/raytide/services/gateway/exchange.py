@@ -17,7 +17,7 @@ from typing import Final
 from starlette.types import Receive, Send
 
 from raytide.services.feedback.recorder import Heard, Recorder
-from raytide.services.gateway.admission import class_of, patience_s, turned_away
+from raytide.services.gateway.admission import OVERLOADED, class_of, never_in_time, patience_s, turned_away
 from raytide.services.gateway.asked import Asked, asked_of, with_usage
 from raytide.services.gateway.billing import End
 from raytide.services.gateway.choose import Choice
@@ -131,7 +131,7 @@ class Exchange:
             self._outcome, usage = outcome, self._usage
             num_events = self._events.num_events if self._events else 0
             end = End(outcome=outcome, usage=usage, num_events=num_events)
-            self._desk.keeper.settle(self._id, fleet, asked, end)
+            self._desk.keeper.settle(self._id, fleet.routes.service, asked, caller, end)
             num_tokens = (usage.output_tokens if usage else num_events) / max(1, asked.num_sequences)
             self._judge(fleet, outcome, num_tokens, is_whole=self._events is None)
             if usage is not None and outcome is Outcome.FINISHED and asked.num_sequences:
@@ -167,14 +167,15 @@ class Exchange:
         """The answer's beginning, from a replica that is there now or from one that comes in time."""
         canary = self._desk.directory.canary(fleet, asked.session)
         tries, opened = Tries(), await self._from_canary(canary, asked, body) if canary else None
+
+        def look() -> Choice | None:
+            nonlocal fleet
+            fleet = self._desk.directory.latest(fleet)
+            return self._require_room(fleet, asked, patience, deadline_s)
+
         while opened is None:
-            best = await self._desk.held.until_room(
-                fleet,
-                patience,
-                len(body),
-                self._left_s(deadline_s),
-                lambda: self._require_room(fleet, asked, patience, deadline_s),
-            )
+            left_s = self._left_s(deadline_s)
+            best = await self._desk.held.until_room(fleet.routes.service, patience, len(body), left_s, look)
             opened = await self._sent(fleet, asked, body, tries, best)
         return opened
 
@@ -272,7 +273,8 @@ class Exchange:
         """
         best = self._desk.relay.best(fleet, asked)
         if best and (refusal := turned_away(best.prediction, patience, self._left_s(deadline_s))):
-            raise Refused(refusal)
+            in_vain = refusal.code == OVERLOADED and not self._desk.relay.could_begin(fleet, asked, patience)
+            raise Refused(never_in_time(patience) if in_vain else refusal)
         return best
 
     def _left_s(self, deadline_s: float | None) -> float | None:

@@ -6,7 +6,6 @@ tells what others sent: its figure, less what this gateway had under way when th
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
@@ -122,8 +121,6 @@ class Fleet:
         self._suspects: dict[str, float] = {}
         self._gone: dict[str, int] = {}
         """Replicas that take no connections, and the number of the last report that the table had of each."""
-        self.is_ready = asyncio.Event()
-        """Set while a replica takes requests."""
         self.see(routes)
 
     def see(self, routes: Routes) -> None:
@@ -142,13 +139,16 @@ class Fleet:
         self._gone = {name: report for name, report in self._gone.items() if self._reports(name) == report}
         self.context_tokens = self._context_tokens()
         """Most tokens of one sequence: the model's context, or what fits into a replica until that is known."""
-        self._say_whether_ready()
 
     def lose(self, name: str) -> None:
         """Nobody takes connections there: not to be tried until the replica reports again, or another one comes."""
         if (report := self._reports(name)) is not None:
             self._gone[name] = report
-            self._say_whether_ready()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a replica takes requests."""
+        return bool(self._replicas.keys() - self._gone.keys())
 
     def is_next(self) -> bool:
         """Whether the service's next request is this canary's: every hundredth is at a share of 1 %."""
@@ -211,9 +211,3 @@ class Fleet:
         """The number of its latest report; None where the table does not name it."""
         replica = self._replicas.get(name)
         return None if replica is None else replica.upstream.report
-
-    def _say_whether_ready(self) -> None:
-        if self._replicas.keys() - self._gone.keys():
-            self.is_ready.set()
-        else:
-            self.is_ready.clear()

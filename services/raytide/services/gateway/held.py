@@ -15,7 +15,6 @@ from typing import Final
 
 from raytide.services.gateway.admission import OVERLOADED, line_is_full
 from raytide.services.gateway.choose import Choice
-from raytide.services.gateway.fleet import Fleet
 from raytide.services.gateway.refusal import Refused, unavailable
 
 MOST_REQUESTS: Final = 1000
@@ -28,7 +27,7 @@ _LOOK_S: Final = 0.05
 """Between two looks of a line's first for room."""
 
 Look = Callable[[], Choice | None]
-"""The best replica now; `Refused` where it has no room."""
+"""The best replica now, None where there is none; `Refused` where it has no room, or nothing is to be waited for."""
 
 
 @dataclass(slots=True)
@@ -55,28 +54,27 @@ class Held:
         return sum(line.num for line in self._lines[service].values())
 
     async def until_room(
-        self, fleet: Fleet, patience: float, num_bytes: int, within_s: float | None, look: Look
-    ) -> Choice | None:
+        self, service: str, patience: float, num_bytes: int, within_s: float | None, look: Look
+    ) -> Choice:
         """The best replica, at once where nobody waits for one, and otherwise once it is this request's turn.
 
         Raises:
             Refused: there is none in time, it has no room for one that has not waited, or too many wait already.
         """
-        line = self._lines[fleet.routes.service][patience]
-        if fleet.is_ready.is_set():
-            if not line.num:
-                return look()
-            if line.is_full:
-                raise Refused(line_is_full(line.num, patience))
-        self._require_space(fleet.routes.service, num_bytes)
+        line = self._lines[service][patience]
+        if not line.num and (best := look()):
+            return best
+        if line.num and line.is_full:
+            raise Refused(line_is_full(line.num, patience))
+        self._require_space(service, num_bytes)
         line.num += 1
         self._bytes += num_bytes
         try:
             async with asyncio.timeout(MOST_S if within_s is None else min(MOST_S, within_s)), line.turn:
-                return await _turn(fleet, line, look)
+                return await _turn(line, look)
         except TimeoutError:
-            what = "room" if fleet.is_ready.is_set() else "replica"
-            raise Refused(unavailable(f"{fleet.routes.service} has no {what} yet", "starting", _RETRY_S)) from None
+            what = "room" if line.is_full else "replica"
+            raise Refused(unavailable(f"{service} has no {what} yet", "starting", _RETRY_S)) from None
         finally:
             line.num -= 1
             self._bytes -= num_bytes
@@ -84,19 +82,18 @@ class Held:
     def _require_space(self, service: str, num_bytes: int) -> None:
         num = sum(self.num(each) for each in self._lines)
         if num >= self._most_requests or self._bytes + num_bytes > self._most_bytes:
-            raise Refused(unavailable(f"{service} starts, and too many wait for it", "starting", _RETRY_S))
+            raise Refused(unavailable(f"too many wait for {service} already", "starting", _RETRY_S))
 
 
-async def _turn(fleet: Fleet, line: _Line, look: Look) -> Choice | None:
+async def _turn(line: _Line, look: Look) -> Choice:
+    # Not woken by a replica that comes: the service may be another application's by then, or be gone.
     while True:
-        await fleet.is_ready.wait()
         try:
-            best = look()
+            best, line.is_full = look(), False
         except Refused as refused:
             if refused.refusal.code != OVERLOADED:
                 raise
-        else:
-            line.is_full = False
+            best, line.is_full = None, True
+        if best is not None:
             return best
-        line.is_full = True
         await asyncio.sleep(_LOOK_S)

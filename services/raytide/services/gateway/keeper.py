@@ -13,7 +13,7 @@ from raytide.services.gateway.metrics import Metrics
 from raytide.services.gateway.refusal import QUOTA, RATE_LIMIT, Refusal, Refused, unauthenticated, unavailable
 from raytide.services.ledger.account import Ask, Denial, Denied
 from raytide.services.ledger.clerk import LedgerSilent
-from raytide.services.ledger.money import NANO_PER_USD, format_usd
+from raytide.services.ledger.money import FREE, NANO_PER_USD, Prices, format_usd
 from raytide.services.ledger.secret import hash_of
 from raytide.services.ledger.sheet import Admitted
 from raytide.services.ledger.tables import ANONYMOUS
@@ -28,6 +28,8 @@ class Caller:
 
     key_id: str = ANONYMOUS
     traffic_class: str | None = None
+    prices: Prices | None = None
+    """As they were when it was let in, for they may change before its end; None where no account is kept of it."""
 
 
 class Entering(Protocol):
@@ -43,7 +45,7 @@ class Entering(Protocol):
 class Keeper:
     """Accounts are kept of the requests to those services that ask for keys; the others need no ledger."""
 
-    def __init__(self, clerk: Entering | None, metrics: Metrics) -> None:
+    def __init__(self, clerk: Entering, metrics: Metrics) -> None:
         self._clerk, self._metrics = clerk, metrics
 
     async def admit(self, request_id: str, fleet: Fleet, asked: Asked, secret: str | None) -> Caller:
@@ -56,8 +58,6 @@ class Keeper:
             return Caller()
         if secret is None and not fleet.access.lets_anonymous_in:
             raise Refused(unauthenticated("this service needs an API key, as `Authorization: Bearer rt-…`"))
-        if self._clerk is None:
-            raise Refused(unavailable("the ledger of API keys cannot be reached", "ledger_silent", _RETRY_S))
         ask, began_s = _ask(request_id, fleet, asked, secret), time.perf_counter()
         try:
             answer = await self._clerk.admit(ask)
@@ -66,16 +66,17 @@ class Keeper:
         self._metrics.ledger.observe(time.perf_counter() - began_s)
         if isinstance(answer, Denied):
             raise Refused(denial(answer, ask.worst_nano_usd))
-        return Caller(key_id=answer.account.key_id, traffic_class=answer.account.traffic_class)
+        account = answer.account
+        return Caller(key_id=account.key_id, traffic_class=account.traffic_class, prices=fleet.access.prices)
 
-    def settle(self, request_id: str, fleet: Fleet, asked: Asked, end: End) -> None:
+    def settle(self, request_id: str, service: str, asked: Asked, caller: Caller, end: End) -> None:
         """Bill a request that was let in; returns at once."""
-        ended = settlement(request_id, asked, end, fleet.access.prices)
-        counted = self._metrics.of(fleet.routes.service)
+        ended = settlement(request_id, asked, end, caller.prices or FREE)
+        counted = self._metrics.of(service)
         counted.ended[end.outcome].inc()
         counted.prompt_tokens.inc(ended.prompt_tokens)
         counted.output_tokens.inc(ended.output_tokens)
-        if self._clerk is not None and fleet.access.asks_for_keys:
+        if caller.prices is not None:
             counted.charged_usd.inc(ended.cost_nano_usd / NANO_PER_USD)
             self._clerk.settle(ended)
 

@@ -26,6 +26,7 @@ class Outgoing:
         self._put_since_s = math.inf
         self.has_begun = False
         """Whether its status has gone out, and cannot be changed any more."""
+        self._has_ended = False
 
     def is_stalled(self) -> bool:
         """Whether the client has taken nothing for too long."""
@@ -69,11 +70,16 @@ class Outgoing:
 
     async def end(self, part: bytes) -> None:
         """The last part, or all of a body that comes whole."""
+        self._has_ended = True
         await self._put({"type": "http.response.body", "body": part, "more_body": False})
 
     async def end_with(self, refusal: Refusal) -> None:
-        """The status has gone out: what went wrong is said as an event, and the missing end mark tells it too."""
-        await self.end(refusal.event)
+        """The status has gone out: what went wrong is said as an event, and the missing end mark tells it too.
+
+        Nothing is said after the end, which a slow client may still be taking.
+        """
+        if not self._has_ended:
+            await self.end(refusal.event)
 
     async def _put(self, message: Message) -> None:
         self._put_since_s = time.monotonic()

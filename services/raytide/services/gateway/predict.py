@@ -25,6 +25,9 @@ class Standing:
     kv_tokens: float
 
 
+IDLE = Standing(0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """Seconds from now."""

@@ -17,6 +17,7 @@ from raytide.services.gateway.asked import Asked
 from raytide.services.gateway.choose import Choice, choose, some_of
 from raytide.services.gateway.fleet import Fleet, Sent
 from raytide.services.gateway.metrics import Metrics
+from raytide.services.gateway.predict import IDLE, predicted
 from raytide.services.gateway.refusal import UPSTREAM, Refusal, Refused
 from raytide.services.gateway.upstream import Answer, Client, UpstreamDeclines, UpstreamGone, UpstreamLost, let_in
 
@@ -89,6 +90,12 @@ class Relay:
         objective = fleet.routes.objective
         return choose(candidates, fleet.prompt_tokens(asked), output_tokens, usual, objective, asked.session)
 
+    def could_begin(self, fleet: Fleet, asked: Asked, within_s: float) -> bool:
+        """Whether the first token would come within this time at some replica, if that had nothing else to do."""
+        prompt_tokens, usual = fleet.prompt_tokens(asked), fleet.usual_output_tokens
+        alone = (predicted(each.engine, IDLE, prompt_tokens, 0.0, usual) for each in fleet.candidates(time.monotonic()))
+        return any(each.first_token_s <= within_s for each in alone)
+
     async def open(
         self,
         fleet: Fleet,
@@ -116,7 +123,7 @@ class Relay:
                 tries.note(choice.replica, lost)
                 _mistrust(fleet, choice.replica, lost)
                 choice = None
-        if tries.num < TRIES and not fleet.is_ready.is_set():
+        if tries.num < TRIES and not fleet.is_ready:
             return None
         raise Refused(_unanswered(fleet, tries))
 

@@ -134,14 +134,24 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    @property
+    def _is_answering(self) -> bool:
+        """Whether a request that was taken whole waits for its answer, or has a part of it."""
+        return bool(self.pipeline) or not (self.cycle is None or self.cycle.more_body or self.cycle.response_complete)
+
     def _too_slow(self) -> None:
-        if self._in_head:
+        if self._in_head and self._is_answering:  # clients may send an empty line after a request, and wait
+            self._head_timer = self.loop.call_later(HEAD_S, self._too_slow)
+        elif self._in_head:
             self._refuse(invalid(f"no complete request within {HEAD_S:g} s", status=408, code="head_timeout"))
 
     def _refuse(self, refusal: Refusal) -> None:
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
+        if self._is_answering:  # what is said now would stand within that answer
+            self.transport.close()
+            return
         headers = [*refusal.headers, (b"connection", b"close")]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + refusal.body)

@@ -58,7 +58,8 @@ class EventStream:
             end = piece.rfind(_END) + len(_END) if _END in piece else 0
             if len(piece) - end <= _MOST_BYTES:
                 piece, self._begun = piece[:end], piece[end:]
-        self.num_events += piece.count(_DATA)
+        # Only at the beginning of a line: a model may write the same, in whose JSON no line ends.
+        self.num_events += piece.startswith(_DATA) + piece.count(b"\n" + _DATA)
         if any(mark in piece for mark in _MARKS):
             return self._without_usage(piece)
         return piece

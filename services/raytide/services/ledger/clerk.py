@@ -93,6 +93,15 @@ class Clerk:
             late, self._unsettled = self._unsettled[:BATCH], self._unsettled[BATCH:]
             self._enter([*late, *(each for each in taken if each is not None)])
             self._stay_alive()
+        self._enter_what_is_left()
+
+    def _enter_what_is_left(self) -> None:
+        """Until the ledger takes one batch no more: what it then holds, the other gateways free."""
+        left, self._unsettled = self._unsettled, []
+        for start in range(0, len(left), BATCH):
+            self._enter([*left[start : start + BATCH]])
+            if self._unsettled:
+                return
 
     def _take(self) -> list[_Waiting | Settlement | None]:
         """All that waits, once somebody does or the time has come to say that the gateway lives."""

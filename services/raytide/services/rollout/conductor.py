@@ -25,6 +25,7 @@ from raytide.services.rollout.revisions import (
     Revisions,
     as_stable,
     every_revision,
+    is_ours,
     revision_of,
     service_of,
     settings_of,
@@ -73,10 +74,14 @@ class Conductor:
             await asyncio.sleep(TURN_S)
 
     async def turn(self) -> None:
-        """Look at every canary once."""
+        """Look at every canary once; one that fails is said, and keeps no other from going on."""
         for revisions in every_revision(await self._stage.applications()):
-            if revisions.canary is not None:
+            if revisions.canary is None:
+                continue
+            try:
                 await self._conduct(revisions, revisions.canary)
+            except Exception:
+                _log.exception("raytide: the rollout of %s stays as it is", revisions.service)
 
     async def _conduct(self, revisions: Revisions, canary: Application) -> None:
         file = RolloutFile(self._folder, revisions.service)
@@ -131,7 +136,8 @@ class Conductor:
 
     async def _end(self, rollout: Rollout, revisions: Revisions, canary: Application) -> None:
         stays = as_stable(canary) if rollout.phase is Phase.PROMOTED else revisions.stable
-        others = [app for app in await self._stage.applications() if not _is_of(revisions.service, app)]
+        running = await self._stage.applications()
+        others = [app for app in running if not is_ours(app) or service_of(app) != revisions.service]
         _log.info("raytide: %s %s is %s: %s", revisions.service, rollout.canary, rollout.phase, rollout.says)
         await self._stage.put([*others, *([stays] if stays else [])])
 
@@ -145,10 +151,6 @@ def _beside(canary: Quality | Missing, stable: Application) -> Quality | Missing
 def _begun(file: RolloutFile, rollout: Rollout) -> Rollout:
     file.add(rollout)
     return rollout
-
-
-def _is_of(service: str, application: Application) -> bool:
-    return any(service_of(application) == service for _ in every_revision([application]))
 
 
 def _stands(rollout: Rollout) -> tuple[Phase, int, int]:

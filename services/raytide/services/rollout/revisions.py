@@ -72,6 +72,11 @@ def settings_of(application: Application) -> BrainSettings:
     return BrainSettings.from_user_config(_brain(application)["user_config"])
 
 
+def team_of(application: Application) -> str:
+    """Whose the service is, whichever version of this program applied it; empty where nobody said."""
+    return str(_brain(application)["user_config"].get("team", ""))
+
+
 def is_canary(application: Application) -> bool:
     """Whether it is to take over from another one."""
     return _brain(application)["user_config"].get("takes_over") is not None
