@@ -23,10 +23,10 @@ from raytide.operator.drift import drift_of
 from raytide.operator.history import NoSuchRevision, Outcome, Record
 from raytide.operator.local.ports import free_ports
 from raytide.operator.plan.diff import Verb
-from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
 
 from .conftest import rehearsed_site
+from .rehearsed_serve import RehearsedServe
 
 Apply = Callable[..., None]
 
