@@ -100,6 +100,13 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
         parse_moment(text, NOON_S)
 
 
+@pytest.mark.parametrize("text", ["1e50d", "9" * 400, "9999-12-31T23:59:59-23:00"])
+def test_a_moment_that_no_cluster_saw_is_refused(text: str) -> None:
+    with pytest.raises(BadOption, match=r"no decision was ever made then; write a time as 12:31"):
+        parse_moment(text, NOON_S)
+
+
 def test_moments_are_said_in_utc_and_simulated_ones_from_the_start() -> None:
     assert said(NOON_S) == "2027-01-15 12:00:00 UTC"
     assert said(4205.2) == "1:10:05 into the run"
+    assert said(-90.0) == "0:01:30 before the run"

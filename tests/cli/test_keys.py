@@ -99,3 +99,11 @@ def test_the_ledger_is_the_one_that_the_cluster_file_declares(here: Here, tmp_pa
     here("keys", "create", "team-a", "--cluster", file)
     assert (tmp_path / "its.db").exists()
     assert json.loads(here("keys", "list", "--json").out) == {"keys": []}
+
+
+def test_a_budget_too_small_to_be_kept_is_refused(here: Here) -> None:
+    made = here("keys", "create", "a", "--usd-per-day", "1e-12")
+    assert (made.exit_code, made.err) == (
+        2,
+        "--usd-per-day is '1e-12'; write dollars above 0, from a billionth to a billion\n",
+    )

@@ -156,6 +156,15 @@ def test_on_a_terminal_progress_is_one_line_that_leaves_nothing_behind() -> None
     assert stream.getvalue() == "\r\x1b[K  starting  0 s\r\x1b[K  running  0 s\r\x1b[K"
 
 
+def test_a_line_is_never_wrapped_which_could_not_be_taken_back() -> None:
+    stream = Terminal()
+    with Line(stream) as line:
+        line.show(", ".join(f"vllm-h100: starting {number}" for number in range(40)))
+    (shown,) = [part for part in stream.getvalue().split("\r\x1b[K") if part]
+    assert len(shown) < 80
+    assert shown.endswith("…  0 s")
+
+
 def test_a_line_that_showed_nothing_clears_nothing() -> None:
     stream = Terminal()
     with Line(stream):

@@ -128,6 +128,7 @@ def test_a_page_needs_nothing_from_elsewhere(here: Here, chat: Path, minutes: Pa
         (("--router", "least-load"), "did you mean 'least-loaded'?"),
         (("--times", "2", "--spread", "jiter"), "did you mean 'jitter'?"),
         (("--initial", "7"), "start with at most that many"),
+        (("--seed", "9" * 23), "--seed"),
         (("--set", "spec.objectives.tpot={p99: 5ms}"), "already takes 13.8 ms of tpot"),
         (("--set", "spec.objectives.ttft={p99: 10ms}"), "raise it to that, or use faster hardware"),
         (("--set", "spec.budget={max_usd_per_hour: 9}"), "found $9/h, expected at least 10"),

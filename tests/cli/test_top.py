@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import time
 from collections import deque
 from io import StringIO
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from raytide.cli.top import Loads, page
-from raytide.operator.screen import screen_of
+from raytide.cli.top import Loads, _live, page
+from raytide.core.errors import RaytideError
+from raytide.operator.screen import Screen, screen_of
 
 from .conftest import Raytide
 
@@ -49,6 +52,22 @@ def test_a_look_says_what_runs_what_comes_what_it_costs_and_why() -> None:
 
 def test_a_cluster_that_does_not_answer_any_more_is_said_above_what_was_seen_last() -> None:
     assert "no Ray dashboard answers" in shown([SERVICE], "no Ray dashboard answers at http://here:8265")
+
+
+def test_a_look_that_failed_adds_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads, looks = Loads(deque), iter([None])
+
+    def slept(_: float) -> None:
+        if next(looks, "over") == "over":
+            raise KeyboardInterrupt
+
+    def gone() -> Screen:
+        raise RaytideError("no answer")
+
+    monkeypatch.setattr(time, "sleep", slept)
+    first = screen_of("http://here:8265", [SERVICE], [], 45067.0)
+    _live(Console(file=StringIO()), first, loads, gone, 1.0)
+    assert list(loads["chata1b2"]) == [4.25]
 
 
 def test_without_services_it_says_how_to_start_one() -> None:

@@ -108,6 +108,11 @@ def test_a_wrong_name_is_answered_with_the_nearest() -> None:
         FACTS.accelerator("TPU")
 
 
+def _config(**more: object) -> str:
+    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return json.dumps({**shape, "intermediate_size": 128, "vocab_size": 100, **more})
+
+
 def test_a_config_of_hugging_face_is_read(tmp_path: Path) -> None:
     shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
     config = {**shape, "intermediate_size": 128, "vocab_size": 100, "tie_word_embeddings": True}
@@ -126,6 +131,13 @@ def test_a_config_of_hugging_face_is_read(tmp_path: Path) -> None:
         ('{"num_hidden_layers": -2}', "num_hidden_layers is -2"),
         ("[1]", "num_hidden_layers is missing"),
         ("{", "cannot be read as JSON"),
+        ('{"text_config": null}', "num_hidden_layers is missing"),
+        ('{"text_config": 5}', "num_hidden_layers is missing"),
+        (_config(num_attention_heads=65), "hidden_size is 64 and num_attention_heads 65"),
+        (_config(sliding_window=4, num_sliding_layers="x"), "num_sliding_layers is 'x'"),
+        (_config(sliding_window=4, layer_types=["sliding_attention"] * 2), "no layer sees more than a window"),
+        (_config(parameters="many"), "parameters is 'many'"),
+        (_config(parameters=-5), "parameters is -5"),
     ],
 )
 def test_a_config_that_says_too_little_is_named(tmp_path: Path, text: str, says: str) -> None:

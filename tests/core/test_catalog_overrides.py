@@ -57,6 +57,8 @@ def test_a_new_accelerator_model_and_column_are_added(ours: Path, tmp_path: Path
         ("  accelerators:\n    - {name: H100, tflops: {bf16: -1}}\n", "tflops.bf16: wrong value; found -1"),
         ("  accelerators:\n    - {name: H900}\n", ":6:14: .*not known; found H900, expected memory, memory_bandwidth"),
         ("  columns:\n    - {model: Qwen3-32B, accelerator: H100, precision: bf61}\n", "did you mean 'bf16'"),
+        ("  columns:\n    - {model: Qwen3-32B, base: 0s}\n", "base: wrong value; found '0s', expected a value above"),
+        ("  accelerators:\n    - {name: H100, memory: 0GB}\n", "memory: wrong value; found '0GB'"),
     ],
 )
 def test_every_mistake_has_its_place(ours: Path, spec: str, says: str) -> None:

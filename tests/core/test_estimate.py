@@ -45,6 +45,11 @@ def test_a_thousand_requests_a_second_of_one_second_with_fifty_at_once_take_twen
     assert load["cost per hour"].value == pytest.approx(20 * 6.88)
 
 
+def test_the_smallest_load_takes_a_replica() -> None:
+    load = estimate(scenario(requests_per_s=1e-9, seconds_per_request=1.0, concurrency=50), FACTS)["Load"]
+    assert load["replicas"].value == 1
+
+
 def test_an_answer_of_200_tokens_takes_200_passes_one_after_the_other() -> None:
     latency = estimate(scenario(model=FACTS.model("Qwen3-8B"), output_tokens=200), FACTS)["Latency"]
     assert latency["passes"].value == 200
@@ -186,6 +191,15 @@ def test_a_mistake_in_measured_points_is_named_with_its_row(measured: Path, old:
     measured.write_text(measured.read_text().replace(old, new))
     with pytest.raises(catalog.CatalogError, match=says):
         read_points(measured, FACTS)
+
+
+def test_a_row_that_was_cut_off_is_left_out(measured: Path) -> None:
+    before = read_points(measured, FACTS)
+    with measured.open("a") as rows:
+        rows.write("vllm,Qwen3-32B\n")
+    after = read_points(measured, FACTS)
+    assert after.points == before.points
+    assert sum(after.left_out.values()) == sum(before.left_out.values()) + 1
 
 
 def test_the_error_that_an_estimate_states_is_the_measured_one(shared_data: Path) -> None:

@@ -28,6 +28,13 @@ MISTAKES = [
     ("cluster.yaml", _L4, _POD + "{«hostNetwork: true}\n", "spec.pools.1.pods.pod.hostNetwork", "restricted"),
     ("cluster.yaml", _L4, _POD + "{«tolerationz: []}\n", "spec.pools.1.pods.pod.tolerationz", "tolerations"),
     ("cluster.yaml", _L4, _POD + "{dnsPolicy: «1}\n", "spec.pools.1.pods.pod.dnsPolicy", "text"),
+    (
+        "cluster.yaml",
+        _L4,
+        _POD + "{containers: [{name: ray-worker, securityContext: «5}]}\n",
+        "spec.pools.1.pods.pod.containers.0.securityContext",
+        "a map",
+    ),
     ("cluster.yaml", _L4, _POD + "{restartPolicy: «Always}\n", "spec.pools.1.pods.pod.restartPolicy", "Never"),
     (
         "cluster.yaml",

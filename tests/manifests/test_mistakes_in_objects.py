@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raytide.core.errors import SpecError
+from raytide.core.spec.mark import KeyPath
+from raytide.core.spec.source import Source
 from raytide.manifests.validate.check import Verdict, check_objects
+from raytide.manifests.validate.kuberay.rules import kuberay
 from raytide.manifests.validate.manifest_file import read_manifests
+from raytide.manifests.validate.platform_rules.objects import any_object
+from raytide.manifests.validate.platform_rules.secrets import secrets
+from raytide.manifests.validate.platform_rules.security import pod_security
 from raytide.manifests.validate.schemas import carried
 
 POD = "{spec: {containers: [{name: ray, image: 'ray:2.60.0'}]}}"
@@ -60,6 +70,10 @@ spec:
   entrypoint: python job.py
   rayClusterSpec:
     headGroupSpec: {{rayStartParams: {{}}, template: {POD}}}
+"""
+DELETION = """\
+  deletionStrategy:
+    deletionRules: [{policy: DeleteSelf, condition: {jobStatus: SUCCEEDED, ttlSeconds: 5}}]
 """
 CRON = """\
 apiVersion: ray.io/v1
@@ -337,3 +351,38 @@ def test_a_gate_that_is_on_lets_through_what_needs_it(tmp_path: Path) -> None:
     text = CLUSTER.replace("  headGroupSpec:", "  tlsOptions: {enabled: true}\n  headGroupSpec:")
     assert [finding.path for finding in _verdict(tmp_path, text).findings] == ["spec.tlsOptions"]
     assert _verdict(tmp_path, text, GATES | {"RayClusterMTLS"}).findings == ()
+
+
+JUNK: tuple[Any, ...] = (None, 5, "x", "²", True, [1], [{}], {"a": 1}, [], {})
+
+
+def _paths(tree: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    below = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for step, value in below:
+        yield (*path, step)
+        yield from _paths(value, (*path, step))
+
+
+def _with(tree: Any, path: KeyPath, value: Any) -> Any:
+    changed = deepcopy(tree)
+    *above, last = path
+    within = changed
+    for step in above:
+        within = within[step]
+    within[last] = value
+    return changed
+
+
+@pytest.mark.parametrize("text", [CLUSTER, SERVICE, JOB, OWN_JOB + DELETION, CRON, BUDGET])
+def test_whatever_stands_anywhere_a_rule_says_something_or_nothing(text: str) -> None:
+    document = Source.of_text(text, "o.yaml").value
+    for path, value in product(_paths(document), JUNK):
+        changed = _with(document, path, value)
+        found = [*kuberay(changed, GATES), *any_object(changed), *pod_security(changed)]
+        assert all(problem.problem for problem in [*found, *secrets(changed)])
+
+
+def test_what_only_looks_like_an_object_is_none(tmp_path: Path) -> None:
+    (tmp_path / "o.yaml").write_text("apiVersion: [1]\nkind: {a: b}\nmetadata: {name: a}\n")
+    with pytest.raises(SpecError, match="not an object"):
+        read_manifests([tmp_path / "o.yaml"])

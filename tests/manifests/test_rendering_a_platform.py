@@ -294,6 +294,13 @@ def test_what_a_pools_own_pod_says_of_its_place_stays_under_an_overlay(declare: 
     assert [taint["key"] for taint in found["tolerations"]] == ["rack", "nvidia.com/gpu"]
 
 
+@pytest.mark.parametrize("wrong", ["nodeSelector: 5", "tolerations: 5"])
+def test_what_a_pools_own_pod_says_in_another_shape_is_found_under_an_overlay(declare: Declare, wrong: str) -> None:
+    platform = declare(CLUSTER + f"      pods: {{pod: {{{wrong}}}}}\n")
+    (finding,) = check_platform(platform, carried(), PROVIDERS["gke"]).findings
+    assert finding.path == f"spec.pools.1.pods.pod.{wrong.partition(':')[0]}"
+
+
 def test_keys_and_values_that_yaml_1_1_would_take_for_others_are_quoted() -> None:
     value = {"on": "0b11", "190:20:30": ["=", "1_0", ".5", "y"], "lines": "a\n\tb\n", "break": "a\x85b", "null": "~"}
     assert yaml.safe_load(yaml_text(value)) == value
@@ -322,6 +329,14 @@ def test_writing_removes_what_an_earlier_rendering_left_and_nothing_of_a_users(
     after = set((out / "base/workloads").iterdir())
     assert {file.name.split("-")[0] for file in before - after} == {"configmap", "job"}
     assert out / "base/workloads/mine.yaml" in after
+
+
+def test_an_operator_that_is_declared_no_more_is_not_there_to_be_sent(declare: Declare, tmp_path: Path) -> None:
+    operated = CLUSTER.replace("  kubernetes:\n", "  kubernetes:\n    operator: {files: declared}\n")
+    write(tmp_path, base_files(declare(operated)))
+    assert (tmp_path / "base/operator/kustomization.yaml").exists()
+    write(tmp_path, base_files(declare()))
+    assert list((tmp_path / "base/operator").iterdir()) == []
 
 
 def test_a_second_cluster_file_and_a_name_twice_are_findings_at_their_places(tmp_path: Path) -> None:

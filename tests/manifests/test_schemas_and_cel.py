@@ -91,6 +91,21 @@ def test_a_folder_without_crds_is_said(tmp_path: Path) -> None:
         with_crds(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: [1\n", r"crd.yaml:2:1: not YAML"),
+        ("kind: CustomResourceDefinition\n", r"crd.yaml: no CustomResourceDefinition"),
+        ("kind: CustomResourceDefinition\nspec: {versions: 5}\n", r"crd.yaml: no CustomResourceDefinition"),
+        ("\xff", r"crd.yaml:1:1: not UTF-8"),
+    ],
+)
+def test_a_crd_that_cannot_be_read_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "crd.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SpecError, match=says):
+        with_crds(tmp_path)
+
+
 def test_the_carried_schemas_are_valid_and_all_their_rules_can_be_evaluated() -> None:
     for schema in carried().by_kind.values():
         Draft202012Validator.check_schema(schema)

@@ -13,8 +13,9 @@ import pytest
 from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.adapters.dashboard import Dashboard
 from raytide.operator.local.ports import free_ports
-from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
+
+from .rehearsed_serve import RehearsedServe
 
 
 @dataclass

@@ -81,6 +81,26 @@ def _authorization(recorded: Any) -> str | None:
     return header
 
 
+@pytest.mark.parametrize("token", ["tökèn", "two\nlines"])
+def test_what_no_header_may_hold_is_no_token(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    with pytest.raises(RaytideError, match="holds what no token does"):
+        Dashboard("http://127.0.0.1:1")
+
+
+def test_a_token_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    with pytest.raises(RaytideError, match=r"token cannot be read as a token"):
+        Dashboard("http://127.0.0.1:1")
+
+
+def test_a_line_break_after_a_token_is_none_of_it(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "token\n")
+    Dashboard(recorded.address).serve_details()
+    assert recorded.requests[-1][2] == "Bearer token"
+
+
 def test_without_a_token_there_is_no_header(recorded: Any) -> None:
     assert _authorization(recorded) is None
 

@@ -21,7 +21,6 @@ from raytide.operator.drift import drift_of
 from raytide.operator.history import Outcome
 from raytide.operator.local.ports import free_ports
 from raytide.operator.plan.diff import Plan, Verb
-from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
 from raytide.services.rollout.revisions import (
     as_stable,
@@ -32,6 +31,8 @@ from raytide.services.rollout.revisions import (
     settings_of,
     takes_over,
 )
+
+from .rehearsed_serve import RehearsedServe
 
 CANARY = "spec.rollout={canary: {gate: {quality: any}}}"
 NEXT = "spec.engine.args.max_num_seqs=2"

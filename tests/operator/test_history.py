@@ -23,10 +23,10 @@ from raytide.operator.drift import drift_of
 from raytide.operator.history import NoSuchRevision, Outcome, Record
 from raytide.operator.local.ports import free_ports
 from raytide.operator.plan.diff import Verb
-from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
 
 from .conftest import rehearsed_site
+from .rehearsed_serve import RehearsedServe
 
 Apply = Callable[..., None]
 
@@ -115,6 +115,23 @@ def test_every_change_is_on_record_and_a_second_apply_is_none(chat: Callable[...
         ("delete", Outcome.DELETED),
     ]
     assert [record.number for record in _records(where)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(1, 5))
+def test_a_delete_that_was_killed_anywhere_is_completed_by_the_next_one(
+    chat: Callable[..., Service], where: Site, at: int, after: bool
+) -> None:
+    serve = KilledServe(at=0, after=after)
+    where = replace(where, serve=serve)
+    _apply(chat(), where)
+    serve.at = serve.calls + at
+    try:
+        change.delete("chat", where, timeout_s=1.0)
+    except Killed:
+        assert change.delete("chat", where, timeout_s=1.0)
+    assert not change.delete("chat", where, timeout_s=1.0)
+    assert _outcomes(where) == [("create", Outcome.APPLIED), ("delete", Outcome.DELETED)]
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -229,6 +246,21 @@ def test_a_history_that_cannot_be_read_is_one_sentence(where: Site) -> None:
     history.path.write_text("nothing\n{}\n")
     with pytest.raises(RaytideError, match=r"line 1 of .* is no event of a history"):
         history.records()
+
+
+@pytest.mark.parametrize("line", ["5", "{}", '{"number": 1}', '{"number": 1, "outcome": "eaten"}', '{"number": "x"}'])
+def test_a_line_of_another_kind_is_named(where: Site, line: str) -> None:
+    history = HistoryFile(where.home, "chat")
+    history.path.parent.mkdir()
+    history.path.write_text(f"{line}\n")
+    with pytest.raises(RaytideError, match=r"line 1 of .* is no event of a history"):
+        history.records()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(where: Site) -> None:
+    (where.home / "history").write_text("")
+    with pytest.raises(RaytideError, match="set RAYTIDE_HOME"), HistoryFile(where.home, "chat").held():
+        pass
 
 
 def test_a_process_that_is_killed_while_it_waits_is_completed_by_another(

@@ -15,7 +15,8 @@ from raytide.core.errors import GateFailed, RaytideError, RunFailed
 from raytide.core.spec import Service, read_as
 from raytide.jobs import registry
 from raytide.operator import apply as operator
-from raytide.operator import promotion
+from raytide.operator import change, promotion
+from raytide.operator.adapters.history_file import HistoryFile
 from raytide.operator.plan.diff import Verb
 from raytide.operator.promotion import pinned, serve
 from raytide.operator.site import Site
@@ -127,6 +128,15 @@ def test_a_killed_promotion_waits_for_the_canary_that_is_under_way(chat: Service
     found = revisions_of("chat", live(where.dashboard.serve_details()))
     assert found.stable
     assert found.stable["args"]["model_version"] == "chat v2"
+
+
+def test_a_canary_that_was_applied_from_elsewhere_is_said(chat: Service, where: Site) -> None:
+    first(chat, where)
+    second = pinned(chat, "chat", 2, "production")
+    change.carry_out(operator.prepare(second, where), where, watch=lambda _: None, timeout_s=5)
+    HistoryFile(where.home, "chat").path.unlink()
+    with pytest.raises(RunFailed, match="applied from another storage folder"):
+        serve(second, where, watch=lambda _: None, timeout_s=5)
 
 
 def test_a_service_that_runs_another_model_is_refused(chat: Service) -> None:

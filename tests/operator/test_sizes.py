@@ -23,9 +23,10 @@ from raytide.core.spec.cluster import Http
 from raytide.operator.outlook import Outlook, outlook_of
 from raytide.operator.plan.diff import plan
 from raytide.operator.plan.sizes import sizes_of, terms_of
-from raytide.operator.serve_api import RehearsedServe
 from raytide.operator.site import Site
 from raytide.services.rollout.revisions import IMPORT_PATH
+
+from .rehearsed_serve import RehearsedServe
 
 ENGINE = Engine(
     iteration=Iteration(base_s=13.5e-3, per_sequence_s=30e-6, per_kv_token_s=79e-9, per_prefill_token_s=50e-6),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from raytide.core.errors import RaytideError
+from raytide.operator.local import head
 from raytide.operator.local.end import end
 from raytide.operator.local.head import MIN_CPUS, environment, start
 from raytide.operator.local.record import MARKER, LocalCluster, recall
@@ -45,6 +47,18 @@ def test_a_head_that_ends_is_said_with_its_log_and_can_be_cleaned_up(
     assert f"--temp-dir={left.temp_dir}" in options
     assert end(home, left) == 0
     assert not Path(left.temp_dir).exists()
+
+
+def test_a_host_without_a_network_says_why_it_rehearses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    class Offline(socket.socket):
+        connect = unreachable
+
+    monkeypatch.setattr(socket, "socket", Offline)
+    with pytest.raises(RaytideError, match="leave --rehearse out"):
+        head._own_address()
 
 
 def test_its_processes_inherit_the_marker_the_home_and_this_python(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raytide.core.errors import ClusterUnreachable
+from raytide.core.errors import ClusterUnreachable, RaytideError
 from raytide.operator.local.ports import free_ports, is_free, preferred
 from raytide.operator.local.record import LocalCluster, forget, recall, record_file, remember
 from raytide.operator.site import site
@@ -49,6 +49,15 @@ def test_what_is_no_record_is_no_cluster(tmp_path: Path, text: str) -> None:
     assert recall(tmp_path) is None
 
 
+def test_a_storage_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("")
+    with pytest.raises(RaytideError, match="Not a directory; set RAYTIDE_HOME to a folder"):
+        recall(home)
+    with pytest.raises(RaytideError, match="set RAYTIDE_HOME to a folder"):
+        remember(home, CLUSTER)
+
+
 def test_a_write_that_fails_leaves_the_old_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(tmp_path, CLUSTER)
 
@@ -56,7 +65,7 @@ def test_a_write_that_fails_leaves_the_old_record(tmp_path: Path, monkeypatch: p
         raise OSError("no space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(RaytideError, match="no space left on device; set RAYTIDE_HOME"):
         remember(tmp_path, replace(CLUSTER, http_port=1))
     assert recall(tmp_path) == CLUSTER
 

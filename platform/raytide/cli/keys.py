@@ -125,8 +125,8 @@ def _dollars(text: str) -> Decimal:
         usd = Decimal(text.removeprefix("$"))
     except InvalidOperation as error:
         raise ValueError("dollars such as 25 or 0.5") from error
-    if not usd.is_finite() or not 0 < usd <= 10**9:
-        raise ValueError("dollars above 0, of at most a billion")
+    if not usd.is_finite() or not Decimal("1e-9") <= usd <= 10**9:
+        raise ValueError("dollars above 0, from a billionth to a billion")
     return usd
 
 

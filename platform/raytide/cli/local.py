@@ -8,10 +8,11 @@ import typer
 
 from raytide.cli.options import ClusterFile
 from raytide.cli.progress import Line
+from raytide.core.errors import RaytideError
 from raytide.core.home import home
 from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.local.end import belonging, end
-from raytide.operator.local.head import start
+from raytide.operator.local.head import rehearses, start
 from raytide.operator.local.record import LocalCluster, recall
 from raytide.operator.site import site
 
@@ -27,14 +28,17 @@ def up(
     ] = False,
 ) -> None:
     """Start Ray on free ports with a temporary folder of its own; a running one is kept."""
-    running = recall(home())
-    if running and (fresh or not belonging(running)):
-        end(home(), running)
-        running = None
+    declared, left = site(None, cluster).cluster, recall(home())
+    if rehearse and declared is None:
+        raise RaytideError("--rehearse plays the pools of a cluster file, and there is none: name it with --cluster")
+    running = left if left and not fresh and belonging(left) else None
+    if running and rehearse and not rehearses(running):
+        raise RaytideError("a local cluster without rehearsed pools runs: --fresh ends it first")
     if running is None:
-        declared = site(None, cluster).cluster
         with Line() as line:
             line.show("starting Ray")
+            if left:
+                end(home(), left)
             http, gateway = (declared.spec.http, declared.spec.gateway) if declared else (Http(), Gateway())
             running = start(home(), http.port, declared if rehearse else None, gateway_port=gateway.port)
     typer.echo(_describe(running))

@@ -31,7 +31,7 @@ _SPREADS: Final[dict[str, Spread]] = {"jitter": "jitter", "shift": "shift"}
 ColdStart = Annotated[
     str | None, typer.Option(metavar="DURATION", help="Of every replica, as 120s. Default: the service's own.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of jittered copies, of the router and of cold starts.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of jittered copies, of the router and of cold starts.")]
 Times = Annotated[int, typer.Option("--times", min=1, metavar="K", help="Play K copies of the trace at once.")]
 SpreadBy = Annotated[str, typer.Option(help="How copies differ: jitter (by 5 s) or shift (around the lap).")]
 Laps = Annotated[int, typer.Option(min=1, help="The trace is played so often; the last lap is scored.")]

@@ -61,9 +61,10 @@ def _live(console: Any, first: Screen, loads: Loads, look: Callable[[], Screen],
             time.sleep(every_s)
             try:
                 shown, problem = look(), ""
-            except RaytideError as error:  # it may come back
+                _seen(loads, shown)
+            except RaytideError as error:  # it may come back; what was seen last is no load of now
                 problem = str(error)
-            live.update(page(shown, _seen(loads, shown), problem), refresh=True)
+            live.update(page(shown, loads, problem), refresh=True)
 
 
 def _look(where: Site, jobs: Dashboard) -> Screen:

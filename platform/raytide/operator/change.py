@@ -58,16 +58,27 @@ def rollback(name: str, revision: str | None, site: Site) -> tuple[Plan, Record]
 
 
 def delete(name: str, site: Site, *, timeout_s: float) -> bool:
-    """Remove a service, on record, and return once it is gone; False where there was none."""
-    found = operator.applications(name, site)
-    if not found:
-        return False
+    """Remove a service, on record, and return once it is gone; False where there was none.
+
+    One that an earlier command began to remove, and that is gone by now, was there.
+    """
     history = HistoryFile(site.home, name)
+    found, number = operator.applications(name, site), _begun_deletion(history)
+    if not found and number is None:
+        return False
     with history.held():
-        number = _begun(name, {}, "delete", "delete", history, running=found[0])
-        gone = operator.delete(name, site, timeout_s=timeout_s)
+        if number is None:
+            number = _begun(name, {}, "delete", "delete", history, running=found[0])
+        operator.delete(name, site, timeout_s=timeout_s)
         history.end(number, Outcome.DELETED)
-        return gone
+    return True
+
+
+def _begun_deletion(history: HistoryFile) -> int | None:
+    """The number of the deletion that was not seen through; None where the last change was another."""
+    last = next(reversed(history.records()), None)
+    is_open = last is not None and last.outcome is Outcome.INTERRUPTED and last.command == "delete"
+    return last.number if last is not None and is_open else None
 
 
 def _finish(step: Plan, history: HistoryFile, site: Site, watch: Callable[[str], None], timeout_s: float) -> None:

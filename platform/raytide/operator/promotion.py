@@ -47,7 +47,8 @@ def serve(service: Service, site: Site, *, watch: Callable[[str], None], timeout
 
     Raises:
         GateFailed: The canary was worse than what serves.
-        RunFailed: It did not come up, had too few requests for a verdict, or was ended by somebody else.
+        RunFailed: It did not come up, had too few requests for a verdict, was ended by somebody else, or was applied
+            from another storage folder.
     """
     step = operator.prepare(service, site)
     change.carry_out(step, site, watch=watch, timeout_s=timeout_s)
@@ -69,7 +70,13 @@ def _ended(step: Plan, site: Site, watch: Callable[[str], None]) -> Record:
 
 
 def _record(history: HistoryFile, revision: str) -> Record:
-    return next(record for record in reversed(history.records()) if record.revision == revision)
+    found = next((record for record in reversed(history.records()) if record.revision == revision), None)
+    if found is None:
+        raise RunFailed(
+            f"the canary was applied from another storage folder, and nothing in {history.path.parent} says how it "
+            "ends: set RAYTIDE_HOME as where it was applied"
+        )
+    return found
 
 
 def _progress(site: Site, service: str) -> str:

@@ -33,7 +33,7 @@ class Site:
     gateway: Gateway = Gateway()  # noqa: RUF009 (frozen)
     """The gateway as declared."""
     serve: ServeApi | None = None
-    """In the place of the dashboard's, for a rehearsal without a cluster."""
+    """In the place of the dashboard's, where there is no cluster."""
 
     @property
     def dashboard(self) -> ServeApi:

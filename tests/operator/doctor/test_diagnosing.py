@@ -9,6 +9,7 @@ from raytide.autoscaling.missing import Missing
 from raytide.operator.doctor.diagnose import diagnose
 from raytide.operator.doctor.facts import Facts, Port
 from raytide.operator.doctor.machine import facts_of
+from raytide.operator.local.record import LocalCluster, remember
 from raytide.operator.site import Site
 
 SERVE = Port(number=8000, listener="Serve", is_free=True, is_ours=False, setting="spec.http.port")
@@ -94,6 +95,14 @@ def test_the_facts_of_this_machine_are_read_and_a_server_is_the_clock(where: Sit
     assert {port.listener for port in facts.ports} == {"the dashboard", "Serve", "the gateway"}
     taken = {port.listener: not port.is_free for port in facts.ports}
     assert taken == {"the dashboard": True, "Serve": False, "the gateway": False}
+
+
+def test_a_cluster_that_is_only_remembered_has_no_port(where: Site) -> None:
+    gone = replace(where, address="http://127.0.0.1:9")
+    remember(
+        gone.home, LocalCluster(marker="m-of-nobody", temp_dir="/tmp/raytide-of-nobody", dashboard="", http_port=1)
+    )
+    assert not any(port.is_ours for port in facts_of(gone).ports)
 
 
 def test_without_a_cluster_the_clock_is_missing_and_not_right(where: Site) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from raytide.core.errors import SpecError
+from raytide.core.errors import RunFailed, SpecError
 from raytide.manifests.kinds import LEASE, NAMESPACED
 from raytide.operator.adapters.kubernetes.api import KubernetesServer
 from raytide.operator.reconcile import follow, leadership, run
@@ -323,6 +323,40 @@ def test_a_job_that_a_pipeline_names_is_watched_wherever_it_lies(tmp_path: Path)
     job.write_text(TEXTS["job"].replace("data/stdlib", "data/another"))
     assert source.version() != version
     assert source.read().generation != before
+
+
+def test_a_job_that_a_pipeline_names_is_awaited_where_it_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "nightly.yaml").write_text(
+        "apiVersion: raytide/v1\nkind: Pipeline\nmetadata: {name: nightly}\n"
+        "spec: {steps: [{name: prepare, job: elsewhere/prepare.yaml}]}\n"
+    )
+    source = replace(declared(tmp_path), others=(tmp_path / "nightly.yaml",))
+    with pytest.raises(SpecError, match="no such file"):
+        source.read()
+    version = source.version()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/prepare.yaml").write_text(TEXTS["job"])
+    assert source.version() != version
+    assert source.read()
+
+
+def test_what_wakes_while_another_turn_begins_is_not_forgotten() -> None:
+    class Late(Event):
+        def is_set(self) -> bool:
+            was = super().is_set()
+            self.set()
+            return was
+
+    wake = Late()
+    assert not run._taken(wake)
+    assert run._taken(wake)
+
+
+def test_without_time_it_makes_one_turn_and_says_what_came_of_it(server: Server, tmp_path: Path) -> None:
+    source = declared(tmp_path)
+    with pytest.raises(RunFailed, match="not in time"):
+        run.once(source, source.read(), connected(server.answer), lambda _: None, 0.0)
+    assert one(server, "RayCluster")
 
 
 def test_a_folder_that_a_checkout_replaces_just_now_is_another_version(

@@ -76,13 +76,16 @@ def _placements(platform: Platform, cluster: Rendered, where: Provider) -> Itera
     for index, (pool, group) in enumerate(zip(platform.pools, cluster.value["spec"]["workerGroupSpecs"], strict=True)):
         spec: KeyPath = ("spec", "workerGroupSpecs", index, "template", "spec")
         origin, pod = platform.cluster.at("spec", "pools", index), group["template"]["spec"]
-        selector = {**(where.node_selector(pool) or {}), **pod.get("nodeSelector", {})}
-        if selector:
+        # What a pool's own pod has of another shape stays as it is: laid over it would be lost, and not be found.
+        labels, taints = pod.get("nodeSelector", {}), pod.get("tolerations", [])
+        if isinstance(labels, Mapping) and (selector := {**(where.node_selector(pool) or {}), **labels}):
             yield Addition((*spec, "nodeSelector"), selector, origin.below("accelerator"))
-        own = pod.get("tolerations", [])
-        tolerations = own + [taint for taint in where.tolerations(pool) if taint not in own]
-        if tolerations:
+        if isinstance(taints, list) and (tolerations := _joined(taints, where.tolerations(pool))):
             yield Addition((*spec, "tolerations"), tolerations, origin.below("market"))
+
+
+def _joined(own: list[Any], more: Iterable[Any]) -> list[Any]:
+    return [*own, *(one for one in more if one not in own)]
 
 
 def _storage(platform: Platform, where: Provider) -> Iterator[Addition]:

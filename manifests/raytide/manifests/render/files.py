@@ -61,7 +61,9 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         for file, text in targets.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        for stale in {file for target in targets for file in target.parent.glob("*.yaml")} - targets.keys():
+        # All of the base, also a part that is declared no more; overlays of other providers are rendered one by one.
+        folders = {*(target.parent for target in targets), *(folder / part for part in (CLUSTER, WORKLOADS, OPERATOR))}
+        for stale in {file for within in folders for file in within.glob("*.yaml")} - targets.keys():
             if _is_ours(stale):
                 stale.unlink()
     except OSError as error:

@@ -61,7 +61,7 @@ def _no_object(source: Source) -> str | None:
     value = source.value
     if not isinstance(value, dict):
         return "not an object"
-    if not value.get("apiVersion") or not value.get("kind"):
+    if not all(isinstance(value.get(key), str) and value[key] for key in ("apiVersion", "kind")):
         return "not an object"
     metadata = value.get("metadata")
     is_named = isinstance(metadata, dict) and (metadata.get("name") or metadata.get("generateName"))

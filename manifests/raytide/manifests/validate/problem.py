@@ -48,9 +48,25 @@ def at(tree: Any, *path: str | int) -> Any:
     return tree
 
 
+def map_at(tree: Any, *path: str | int) -> Mapping[str, Any]:
+    """The map at a path; an empty one where there is none, or something else, which a schema says."""
+    found = at(tree, *path)
+    return found if isinstance(found, Mapping) else {}
+
+
+def list_at(tree: Any, *path: str | int) -> list[Any]:
+    """The list at a path; an empty one as with `map_at`."""
+    found = at(tree, *path)
+    return found if isinstance(found, list) else []
+
+
+def number(text: str) -> int | None:
+    """What digits say; None of any other text, such as `²`, which Python calls a digit and no number."""
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
 def maps(tree: Any, *path: str | int) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The maps of a list at a path, with their positions."""
-    found = at(tree, *path)
-    for index, one in enumerate(found if isinstance(found, list) else ()):
+    for index, one in enumerate(list_at(tree, *path)):
         if isinstance(one, Mapping):
             yield index, one

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from raytide.core.errors import SpecError
 from raytide.core.spec.mark import Mark
+from raytide.core.spec.source import read_text
 from raytide.manifests.validate.derive import of_crds
 
 FOLDER: Final = Path(__file__).parent.parent / "schemas"
@@ -54,23 +55,41 @@ def with_crds(folder: Path) -> Schemas:
     """The carried ones, and in their place those of the CRDs in a folder.
 
     Raises:
-        SpecError: the folder holds no CRD.
+        SpecError: the folder holds no CRD, or one that cannot be read.
     """
-    crds = list(crds_of(folder))
-    if not crds:
+    schemas: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.y*ml")):
+        schemas |= _of_file(file)
+    if not schemas:
         raise SpecError((Mark(str(folder)).finding("a folder without CustomResourceDefinitions"),))
-    return Schemas({**carried().by_kind, **_complete(of_crds(crds))})
+    return Schemas({**carried().by_kind, **schemas})
+
+
+def _of_file(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        return _complete(of_crds(_crds_in(file)))
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        mark = Mark(str(file), place.line + 1, place.column + 1) if place else Mark(str(file))
+        raise SpecError((mark.finding("not YAML"),)) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a part is missing, or of another shape
+        finding = Mark(str(file)).finding("no CustomResourceDefinition", expected="one that an API server takes")
+        raise SpecError((finding,)) from error
 
 
 def crds_of(folder: Path) -> Iterator[dict[str, Any]]:
     """The CustomResourceDefinitions in the YAML files of a folder."""
+    return (crd for file in sorted(folder.glob("*.y*ml")) for crd in _crds_in(file))
+
+
+def _crds_in(file: Path) -> Iterator[dict[str, Any]]:
     import yaml  # the C parser: a CRD has 20,000 lines
 
-    for file in sorted(folder.glob("*.y*ml")):
-        with file.open(encoding="utf-8") as text:
-            for document in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-                if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition":
-                    yield document
+    for document in yaml.load_all(read_text(file), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition":
+            yield document
 
 
 def _complete(schemas: Mapping[str, Any]) -> dict[str, Any]:

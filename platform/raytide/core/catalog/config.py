@@ -39,13 +39,17 @@ def shape_of(name: str, config: Config, source: str) -> ModelShape:
     Raises:
         CatalogError: A fact is missing from the config, or is no positive number.
     """
-    # Models that also see nest the text part, which alone fills the KV cache.
-    text = config.get("text_config", config) if isinstance(config, Mapping) else {}
+    text = _text(config)
     facts = _Facts(text, source)
     layers, hidden = facts("num_hidden_layers"), facts("hidden_size")
     heads = facts("num_attention_heads")
     kv_heads = facts.get("num_key_value_heads", heads)
+    if heads > hidden:
+        raise CatalogError(f"{source}: hidden_size is {hidden} and num_attention_heads {heads}; no head is that narrow")
     head_dim = facts.get("head_dim", hidden // heads)
+    kv_layers = layers - _sliding_layers(text, facts)
+    if kv_layers <= 0:
+        raise CatalogError(f"{source}: no layer sees more than a window; a cache that does not grow is not modelled")
     experts = _first(facts, ("num_local_experts", "num_experts", "n_routed_experts"))
     per_token = facts("num_experts_per_tok") if experts else 0
     expert = 3 * hidden * facts.get("moe_intermediate_size", facts("intermediate_size"))
@@ -59,14 +63,14 @@ def shape_of(name: str, config: Config, source: str) -> ModelShape:
         + (layers - moe_layers) * 3 * hidden * facts("intermediate_size")
         + moe_layers * (facts.get("n_shared_experts", 0) * expert + experts * hidden)
     )
-    parameters = float(text.get("parameters", always + expert_parameters + (0 if tied else embedding)))
+    parameters = _published(text, source, always + expert_parameters + (0 if tied else embedding))
     active = parameters - expert_parameters - (0 if tied else embedding) + moe_layers * per_token * expert
     return ModelShape(
         name=name,
         parameters=parameters,
         active_parameters=active,
         layers=layers,
-        kv_layers=layers - _sliding_layers(text),
+        kv_layers=kv_layers,
         hidden=hidden,
         heads=heads,
         kv_heads=kv_heads,
@@ -97,6 +101,20 @@ class _Facts:
         return default if not self._config.get(key) else self(key)
 
 
+def _text(config: object) -> Config:
+    """The part about text of a model that also sees, which alone fills the KV cache; else all of it."""
+    found = (config.get("text_config") or config) if isinstance(config, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _published(config: Config, source: str, counted: float) -> float:
+    """Parameters as the config says them, else as they were counted."""
+    value = config.get("parameters", counted)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise CatalogError(f"{source}: parameters is {value!r}; a number above 0 is needed")
+    return float(value)
+
+
 def _first(facts: _Facts, keys: tuple[str, ...]) -> int:
     return next((found for key in keys if (found := facts.get(key, 0))), 0)
 
@@ -117,11 +135,11 @@ def _kv_values(facts: _Facts, kv_heads: int, head_dim: int) -> int:
     return latent + facts("qk_rope_head_dim") if latent else 2 * kv_heads * head_dim
 
 
-def _sliding_layers(config: Config) -> int:
+def _sliding_layers(config: Config, facts: _Facts) -> int:
     """Layers that see only a window; a window of every layer that is switched off counts for none."""
     if not config.get("sliding_window") or config.get("use_sliding_window") is False:
         return 0
     kinds = config.get("layer_types")
     if isinstance(kinds, list):
         return sum(kind == "sliding_attention" for kind in kinds)
-    return int(config.get("num_sliding_layers", 0))
+    return facts.get("num_sliding_layers", 0)

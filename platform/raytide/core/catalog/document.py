@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from raytide.core.catalog.precision import Precision
-from raytide.core.spec.base import Document, Strict
+from raytide.core.spec.base import AboveZero, Document, Strict
 from raytide.core.units import Bytes, Seconds, UsdPerHour
 
 _Tera = Annotated[float, Field(gt=0)]
@@ -48,10 +48,10 @@ class OwnAccelerator(Strict):
     """Numbers of an accelerator; one that the package does not know needs its memory, bandwidth and TFLOP/s."""
 
     name: _Text
-    memory: Bytes | None = None
-    memory_bandwidth: Bytes | None = None
+    memory: Annotated[Bytes, AboveZero] | None = None
+    memory_bandwidth: Annotated[Bytes, AboveZero] | None = None
     """Bytes per second, as `3350GB`."""
-    interconnect_bandwidth: Bytes | None = None
+    interconnect_bandwidth: Annotated[Bytes, AboveZero] | None = None
     """Bytes per second to its neighbours, both directions together."""
     tflops: Tflops = Tflops()
     prices: Prices = Prices()
@@ -72,11 +72,11 @@ class OwnColumn(Strict):
     accelerator: _Text
     precision: Precision
     tensor_parallel: int = Field(default=1, ge=1)
-    base: Seconds
+    base: Annotated[Seconds, AboveZero]
     per_sequence: Seconds = 0.0
     per_root_sequence: Seconds = 0.0
     per_kv_token: Seconds = 0.0
-    per_prefill_token: Seconds
+    per_prefill_token: Annotated[Seconds, AboveZero]
 
 
 class CatalogSpec(Strict):

@@ -77,7 +77,7 @@ def read_points(path: Path, catalog: Catalog) -> Points:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
-            rows = csv.DictReader(lines)
+            rows = csv.DictReader(lines, restval="")  # a row that was cut off
             missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
             if missing:
                 raise CatalogError(

@@ -61,8 +61,8 @@ def load_section(scenario: Scenario, service: Service) -> Section:
     """Replicas and accelerators for the load by Little's law, or one replica's where no load is given, and the cost."""
     rate_step = _rate_step(scenario, service)
     in_flight = rate_step.value * service.seconds_per_request
-    # A load of exactly twenty replicas is twenty, also where a float says 20.000000000000004.
-    replicas = math.ceil(in_flight / service.num_requests - 1e-9)
+    # A load of exactly twenty replicas is twenty, also where a float says 20.000000000000004; the least is one.
+    replicas = max(1, math.ceil(in_flight / service.num_requests - 1e-9))
     gpus = replicas * service.size
     steps = (
         rate_step,

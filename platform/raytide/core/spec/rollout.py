@@ -34,12 +34,7 @@ _Steps = Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator(_ri
 class Canary(Strict):
     """A new revision takes a growing share of the requests while nothing speaks against it."""
 
-    steps: Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator(_rising_to_all)] = (
-        0.01,
-        0.05,
-        0.25,
-        1.0,
-    )
+    steps: _Steps = (0.01, 0.05, 0.25, 1.0)
     """Shares of the requests, the last one 100%."""
     hold: Seconds = 600.0
     """How long each step lasts at least."""

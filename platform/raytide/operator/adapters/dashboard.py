@@ -104,10 +104,18 @@ def _reason(response: httpx.Response) -> str:
 
 
 def _auth_headers() -> dict[str, str]:
-    token = os.environ.get("RAY_AUTH_TOKEN") or _token_file(os.environ.get("RAY_AUTH_TOKEN_PATH"))
-    return {"Authorization": f"Bearer {token}"} if token and os.environ.get("RAY_AUTH_MODE") != "disabled" else {}
+    if os.environ.get("RAY_AUTH_MODE") == "disabled":
+        return {}
+    token = os.environ.get("RAY_AUTH_TOKEN", "").strip() or _token_file(os.environ.get("RAY_AUTH_TOKEN_PATH"))
+    if not (token.isascii() and token.isprintable()):  # no header may hold it
+        raise RaytideError("RAY_AUTH_TOKEN, or its file, holds what no token does: `ray get-auth-token` prints it")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _token_file(path: str | None) -> str | None:
+def _token_file(path: str | None) -> str:
+    """Its text; empty where there is none."""
     file = Path(path) if path else Path.home() / ".ray" / "auth_token"
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else None
+    try:
+        return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RaytideError(f"{file} cannot be read as a token: {error}") from error

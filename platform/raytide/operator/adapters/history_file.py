@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from raytide.autoscaling.live.rollout_file import RolloutFile
 from raytide.autoscaling.rollout.rollout import Rollout
 from raytide.core.appended import append
 from raytide.core.errors import RaytideError
+from raytide.core.home import stored
 from raytide.operator.history import Outcome, Record, folded, resolved
 
 FOLDER = "history"
+_BEGUN = {field.name for field in fields(Record)} - {"outcome", "why"}
 
 
 class HistoryFile:
@@ -53,13 +55,15 @@ class HistoryFile:
         """Keeps other commands from changing the service meanwhile; ends with the process, however that ends.
 
         Raises:
-            RaytideError: another command changes it at present.
+            RaytideError: another command changes it at present, or the storage folder cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("w") as lock:
+        with stored():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.with_suffix(".lock").open("w")
+        with file as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 says = f"another command changes {self._service} at present: wait for it, or end it, and try again"
                 raise RaytideError(says) from error
             yield
@@ -68,17 +72,32 @@ class HistoryFile:
         """Write a record that has not ended."""
         began = asdict(record)
         del began["outcome"], began["why"]
-        append(self.path, began)
+        self._append(began)
 
     def end(self, number: int, outcome: Outcome, why: str = "") -> None:
         """Write what became of it."""
-        append(self.path, {"number": number, "outcome": str(outcome), "why": why})
+        self._append({"number": number, "outcome": str(outcome), "why": why})
+
+    def _append(self, event: Mapping[str, Any]) -> None:
+        with stored():
+            append(self.path, event)
 
 
 def _events(lines: list[str], path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
-            yield json.loads(line)
-        except ValueError as error:
-            if number < len(lines):
-                raise RaytideError(f"line {number} of {path} is no event of a history: remove it") from error
+            event = json.loads(line)
+        except ValueError:
+            if number == len(lines):  # it was cut off
+                return
+            event = None
+        if not _is_event(event):
+            raise RaytideError(f"line {number} of {path} is no event of a history: remove it")
+        yield event
+
+
+def _is_event(event: Any) -> bool:
+    """Whether it is a beginning, or what became of one, as this version writes them."""
+    if not isinstance(event, dict) or not isinstance(event.get("number"), int):
+        return False
+    return event.get("outcome") in tuple(Outcome) if "outcome" in event else event.keys() == _BEGUN

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from raytide.autoscaling.missing import Missing
 from raytide.operator.doctor.facts import Facts, Port
+from raytide.operator.local.end import belonging
 from raytide.operator.local.ports import is_free
 from raytide.operator.local.record import recall
 from raytide.operator.site import Site
@@ -35,7 +36,7 @@ def facts_of(site: Site) -> Facts:
         requirements=tuple(_requirements()),
         installed={canonicalize_name(one.name): one.version for one in metadata.distributions()},
         nvidia_driver=_driver(),
-        ports=tuple(_ports(site, is_running=answers or recall(site.home) is not None)),
+        ports=tuple(_ports(site, is_running=answers or _runs_here(site))),
         shared_memory_bytes=_size(Path("/dev/shm")),  # noqa: S108 (its size alone)
         free_disk_bytes=shutil.disk_usage(_existing(site.home)).free,
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
@@ -73,6 +74,12 @@ def _ports(site: Site, *, is_running: bool) -> Iterator[Port]:
         (site.gateway.port, "the gateway", "spec.gateway.port of the cluster file"),
     ):
         yield Port(number=number, listener=listener, is_free=is_free(number), is_ours=is_running, setting=setting)
+
+
+def _runs_here(site: Site) -> bool:
+    """Whether the local cluster runs; a record alone outlives a restart of the machine."""
+    local = recall(site.home)
+    return local is not None and bool(belonging(local))
 
 
 def _size(folder: Path) -> int | Missing:

@@ -27,7 +27,8 @@ OBJECT_STORE_BYTES = 512 * 2**20
 """A laptop's share: corpora stream through it block by block."""
 MIN_CPUS = 4
 """Ray's CPUs are bookkeeping: two training workers, or two replicas and a job, must fit on a laptop with two cores."""
-
+_POOLS = "pools.json"
+"""In the temporary folder; JSON is YAML."""
 IDLE_NODE_S = 10.0
 """After which a rehearsed node without work is removed."""
 
@@ -101,15 +102,24 @@ def _rehearsing(rehearsed: Cluster, cluster: LocalCluster) -> list[str]:
     """Options after which the head's address is one that nodes of its own can reach: the last of each name counts."""
     host, port = _own_address(), free_ports(1)[0]
     config = autoscaling_config(rehearsed, f"{host}:{port}", head_cpus=_num_cpus(), idle_s=IDLE_NODE_S)
-    file = Path(cluster.temp_dir) / "pools.json"  # JSON is YAML
+    file = Path(cluster.temp_dir) / _POOLS
     file.write_text(json.dumps(config), encoding="utf-8")
     return [f"--node-ip-address={host}", f"--port={port}", "--num-gpus=0", f"--autoscaling-config={file}"]
+
+
+def rehearses(cluster: LocalCluster) -> bool:
+    """Whether it was started with pools to rehearse."""
+    return (Path(cluster.temp_dir) / _POOLS).is_file()
 
 
 def _own_address() -> str:
     """An address of this host beside the loopback's; nothing is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # a documentation address: any route will do
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address: any route will do
+        except OSError as error:
+            says = "rehearsed nodes meet at an address beside the loopback's, and this host has none"
+            raise RaytideError(f"{says}: connect it to a network, or leave --rehearse out") from error
         address: str = probe.getsockname()[0]
     return address
 

@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from raytide.core.home import stored
+
 MARKER = "RAYTIDE_CLUSTER"
 """Environment variable that every process of the cluster inherits."""
 
@@ -32,20 +34,34 @@ def record_file(home: Path) -> Path:
 
 
 def remember(home: Path, cluster: LocalCluster) -> None:
-    """Write the record at once or not at all."""
-    home.mkdir(parents=True, exist_ok=True)
-    temporary = record_file(home).with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(asdict(cluster), indent=2) + "\n", encoding="utf-8")
-    temporary.replace(record_file(home))
+    """Write the record at once or not at all.
+
+    Raises:
+        RaytideError: the storage folder cannot be written.
+    """
+    with stored():
+        home.mkdir(parents=True, exist_ok=True)
+        temporary = record_file(home).with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(asdict(cluster), indent=2) + "\n", encoding="utf-8")
+        temporary.replace(record_file(home))
 
 
 def recall(home: Path) -> LocalCluster | None:
-    """The remembered cluster; None where there is none, or where the record is not readable as one."""
+    """The remembered cluster; None where there is none, or where the record is not readable as one.
+
+    Raises:
+        RaytideError: the storage folder is none, or cannot be read.
+    """
+    with stored():
+        try:
+            text = record_file(home).read_bytes()
+        except FileNotFoundError:
+            return None
     try:
-        cluster = LocalCluster(**json.loads(record_file(home).read_text(encoding="utf-8")))
+        cluster = LocalCluster(**json.loads(text))
         # Processes are found by these two, and an empty one would find every process.
         return cluster if cluster.marker and Path(cluster.temp_dir).name else None
-    except (FileNotFoundError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
 
 

@@ -42,7 +42,7 @@ class Checkout:
     others: tuple[Path, ...] = ()
     where: Provider | None = None
     _named: tuple[Path, ...] = ()
-    """Jobs of pipelines, as far as the last reading met them: they may lie anywhere."""
+    """Jobs of pipelines, as far as readings met them, and files with mistakes: they may lie anywhere."""
 
     def read(self) -> Desired:
         """What they want now.
@@ -51,7 +51,7 @@ class Checkout:
             SpecError: with everything that `raytide manifests validate` finds.
         """
         version = self.version()
-        platform = sound(self.cluster, self.others, self.where)
+        platform = self._sound()
         self._named = tuple(file for pipeline in platform.pipelines for file in pipeline.others)
         rendered = placed(platform, objects(platform), self.where)
         values = stamped(one.value for one in rendered)
@@ -64,6 +64,13 @@ class Checkout:
             pools=platform.pools,
             idle_timeout_s=platform.kubernetes.idle_timeout,
         )
+
+    def _sound(self) -> Platform:
+        try:
+            return sound(self.cluster, self.others, self.where)
+        except SpecError as error:  # what mends it may be a file that a pipeline names, and that is not there yet
+            self._named = tuple(dict.fromkeys((*self._named, *(Path(one.file) for one in error.findings))))
+            raise
 
     def version(self) -> tuple[tuple[str, int, int], ...]:
         """What differs once a file was written, added or removed."""

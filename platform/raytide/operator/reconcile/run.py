@@ -70,11 +70,10 @@ def once(
 
 
 def _settle(loop: Loop, deadline_s: float) -> None:
-    last: Turn | None = None
+    last = loop.step(time.monotonic(), is_woken=False)
     while not _is_over(last) and time.monotonic() < deadline_s:
+        time.sleep(min(loop.wait_s(time.monotonic()), 1.0))
         last = loop.step(time.monotonic(), is_woken=False) or last
-        if not _is_over(last):
-            time.sleep(min(loop.wait_s(time.monotonic()), 1.0))
     if last is None or not last.is_settled or last.left_to_somebody:
         raise RunFailed(_why_not(last))
 
@@ -106,10 +105,16 @@ def forever(
     follow(api, wake, stop, random)
     with _leading(leadership, desired, api, say, wake, stop):
         while not stop.is_set():
-            is_woken = wake.is_set()
-            wake.clear()
-            loop.step(time.monotonic(), is_woken=is_woken)
+            loop.step(time.monotonic(), is_woken=_taken(wake))
             wake.wait(min(loop.wait_s(time.monotonic()) or POLL_S, POLL_S))
+
+
+def _taken(wake: Event) -> bool:
+    """Whether it was set, which the turn from here on sees; what sets it between the two is for the next one."""
+    if not wake.is_set():
+        return False
+    wake.clear()
+    return True
 
 
 @contextmanager

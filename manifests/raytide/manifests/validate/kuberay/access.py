@@ -92,7 +92,7 @@ def _network(spec: Object, gates: frozenset[str]) -> Iterator[Problem]:
     yield from gated(("networkPolicy",), "RayClusterNetworkPolicy", gates)
     mode = at(spec, "networkPolicy", "mode") or "DenyAll"
     parts: list[KeyPath] = [("networkPolicy", "head"), ("networkPolicy", "worker")]
-    known = {group.value.get("groupName") for group in workers_of(spec)}
+    known = [group.value.get("groupName") for group in workers_of(spec)]
     for index, part in maps(spec, "networkPolicy", "workerGroups"):
         path: KeyPath = ("networkPolicy", "workerGroups", index)
         parts.append(path)

@@ -10,7 +10,7 @@ from raytide.manifests.validate.kuberay.access import access
 from raytide.manifests.validate.kuberay.autoscaling import autoscaling
 from raytide.manifests.validate.kuberay.fault_tolerance import fault_tolerance
 from raytide.manifests.validate.kuberay.groups import groups
-from raytide.manifests.validate.problem import Object, Problem, at
+from raytide.manifests.validate.problem import Object, Problem, at, map_at
 
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
@@ -22,8 +22,8 @@ def ray_cluster(document: Object, gates: frozenset[str]) -> Iterator[Problem]:
     if at(document, "spec", "upgradeStrategy", "type") and creator in ("RayJob", "RayService"):
         path = ("spec", "upgradeStrategy", "type")
         yield Problem(path=path, problem=f"how a cluster is upgraded is up to the {creator} that made it")
-    annotations = at(document, "metadata", "annotations") or {}
-    for problem in cluster_spec(at(document, "spec") or {}, annotations, gates):
+    annotations = map_at(document, "metadata", "annotations")
+    for problem in cluster_spec(map_at(document, "spec"), annotations, gates):
         yield problem.below(("spec",))
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from raytide.manifests.validate.kuberay.access import gated
 from raytide.manifests.validate.kuberay.cluster import name_of_at_most
 from raytide.manifests.validate.kuberay.job import job_spec
-from raytide.manifests.validate.problem import Object, Problem, at
+from raytide.manifests.validate.problem import Object, Problem, map_at, number
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -29,7 +29,7 @@ def ray_cron_job(document: Object, gates: frozenset[str]) -> Iterator[Problem]:
     """What the operator refuses of a RayCronJob."""
     yield from gated(("kind",), "RayCronJob", gates)
     yield from name_of_at_most(36, document)
-    spec = at(document, "spec") or {}
+    spec = map_at(document, "spec")
     if isinstance(schedule := spec.get("schedule"), str):
         yield from _schedule(schedule)
     if (zone := spec.get("timeZone")) is not None and not _is_zone(str(zone)):
@@ -37,7 +37,7 @@ def ray_cron_job(document: Object, gates: frozenset[str]) -> Iterator[Problem]:
         yield Problem(
             path=path, problem="no known time zone", got=repr(zone), expected="such as Europe/Berlin or Etc/UTC"
         )
-    for problem in job_spec(at(spec, "jobTemplate") or {}, {}, gates):
+    for problem in job_spec(map_at(spec, "jobTemplate"), {}, gates):
         yield problem.below(("spec", "jobTemplate"))
 
 
@@ -64,7 +64,7 @@ def _wrong(schedule: str) -> str | None:
 
 def _is_range(text: str, least: int, most: int, names: tuple[str, ...]) -> bool:
     span, _, step = text.partition("/")
-    if "/" in text and not (step.isdigit() and int(step) > 0):
+    if "/" in text and not number(step):
         return False
     if span in ("*", "?"):
         return True
@@ -77,7 +77,7 @@ def _is_range(text: str, least: int, most: int, names: tuple[str, ...]) -> bool:
 def _number(text: str, least: int, names: tuple[str, ...]) -> int | None:
     if text.lower() in names:
         return names.index(text.lower()) + least
-    return int(text) if text.isdigit() else None
+    return number(text)
 
 
 def _is_zone(name: str) -> bool:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from raytide.manifests.validate.kuberay.group import is_autoscaled
-from raytide.manifests.validate.problem import Object, Problem, at, maps
+from raytide.manifests.validate.problem import Object, Problem, at, map_at, maps
 
 _ORDER: Final = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")
 """What goes first is part of what goes later."""
@@ -37,14 +37,14 @@ def deletion(spec: Object) -> Iterator[Problem]:
 def _refused(policy: object, spec: Object) -> Iterator[str]:
     if at(spec, "clusterSelector") and policy in _OF_A_CLUSTER:
         yield f"{policy} of a cluster that is there, and not the job's own"
-    elif policy == "DeleteWorkers" and is_autoscaled(at(spec, "rayClusterSpec") or {}):
+    elif policy == "DeleteWorkers" and is_autoscaled(map_at(spec, "rayClusterSpec")):
         yield "DeleteWorkers of a cluster whose workers the autoscaler keeps"
 
 
 def _rules(spec: Object) -> Iterator[Problem]:
     seen: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     for index, rule in maps(spec, *_RULES):
-        policy, ttl_s = str(rule.get("policy")), int(at(rule, "condition", "ttlSeconds") or 0)
+        policy, ttl_s = str(rule.get("policy")), _ttl_s(rule)
         when = str(at(rule, "condition", "jobStatus") or at(rule, "condition", "jobDeploymentStatus"))
         for problem in _refused(policy, spec):
             yield Problem(path=(*_RULES, index, "policy"), problem=problem)
@@ -53,6 +53,11 @@ def _rules(spec: Object) -> Iterator[Problem]:
         seen[when].setdefault(policy, (index, ttl_s))
     for when, by_policy in seen.items():
         yield from _in_order(when, by_policy)
+
+
+def _ttl_s(rule: Object) -> int:
+    found = at(rule, "condition", "ttlSeconds")
+    return found if isinstance(found, int) else 0
 
 
 def _in_order(when: str, by_policy: dict[str, tuple[int, int]]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raytide.core.spec.mark import KeyPath
-from raytide.manifests.validate.problem import Object, at, maps
+from raytide.manifests.validate.problem import Object, at, map_at, maps, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ _CONTAINER: KeyPath = ("template", "spec", "containers", 0)
 
 def head_of(spec: Object) -> Group:
     """The head."""
-    value = at(spec, "headGroupSpec")
-    return Group(("headGroupSpec",), value if isinstance(value, Mapping) else {})
+    return Group(("headGroupSpec",), map_at(spec, "headGroupSpec"))
 
 
 def workers_of(spec: Object) -> list[Group]:
@@ -69,5 +68,6 @@ def uses_autoscaler_v2(spec: Object) -> bool:
 def version_of(spec: Object) -> tuple[int, ...] | None:
     """`rayVersion` as numbers; None where it is missing or no version."""
     text = at(spec, "rayVersion")
-    parts = str(text).removeprefix("v").split(".")[:3] if text else []
-    return tuple(map(int, parts)) if parts and all(part.isdigit() for part in parts) else None
+    parts = [number(part) for part in str(text).removeprefix("v").split(".")[:3]] if text else []
+    known = tuple(part for part in parts if part is not None)
+    return known if known and len(known) == len(parts) else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from raytide.manifests.validate.kuberay.group import Group, head_of, workers_of
-from raytide.manifests.validate.problem import Object, Problem, at
+from raytide.manifests.validate.problem import Object, Problem, at, map_at
 
 _RESOURCES: Final = ("num-cpus", "num-gpus", "memory", "resources")
 _NAME: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
@@ -58,8 +58,7 @@ def _labels(group: Group) -> Iterator[Problem]:
             problem="labels are no start parameter here",
             expected="labels of the group itself",
         )
-    labels = at(group.value, "labels")
-    for key, value in (labels if isinstance(labels, dict) else {}).items():
+    for key, value in map_at(group.value, "labels").items():
         path = (*group.path, "labels", key)
         if not is_label_key(key):
             yield Problem(path=path, problem="no key of a label", got=repr(key), expected="name or domain/name")

@@ -8,7 +8,7 @@ from typing import Final
 from raytide.manifests.validate.kuberay.access import uses_kubernetes_tokens
 from raytide.manifests.validate.kuberay.cluster import cluster_spec, name_of_at_most
 from raytide.manifests.validate.kuberay.deletion import deletion
-from raytide.manifests.validate.problem import Object, Problem, at
+from raytide.manifests.validate.problem import Object, Problem, at, map_at
 
 _SELECTOR: Final = "ray.io/cluster"
 
@@ -16,8 +16,8 @@ _SELECTOR: Final = "ray.io/cluster"
 def ray_job(document: Object, gates: frozenset[str]) -> Iterator[Problem]:
     """What the operator refuses of a RayJob."""
     yield from name_of_at_most(47, document)
-    annotations = at(document, "metadata", "annotations") or {}
-    for problem in job_spec(at(document, "spec") or {}, annotations, gates):
+    annotations = map_at(document, "metadata", "annotations")
+    for problem in job_spec(map_at(document, "spec"), annotations, gates):
         yield problem.below(("spec",))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from raytide.manifests.validate.kuberay.access import uses_kubernetes_tokens
 from raytide.manifests.validate.kuberay.cluster import cluster_spec, name_of_at_most
 from raytide.manifests.validate.kuberay.group import is_autoscaled
-from raytide.manifests.validate.problem import Object, Problem, at
+from raytide.manifests.validate.problem import Object, Problem, at, map_at
 
 _TIMEOUT: Final = "ray.io/initializing-timeout"
 _TYPES: Final = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
@@ -19,9 +19,9 @@ _DURATION: Final = re.compile(r"([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+|[0-9]+"
 def ray_service(document: Object, gates: frozenset[str]) -> Iterator[Problem]:
     """What the operator refuses of a RayService."""
     yield from name_of_at_most(47, document)
-    annotations = at(document, "metadata", "annotations") or {}
+    annotations = map_at(document, "metadata", "annotations")
     yield from _timeout(annotations)
-    cluster = at(document, "spec", "rayClusterConfig") or {}
+    cluster = map_at(document, "spec", "rayClusterConfig")
     for problem in (*cluster_spec(cluster, annotations, gates), *_of_services(cluster)):
         yield problem.below(("spec", "rayClusterConfig"))
     delay = at(document, "spec", "rayClusterDeletionDelaySeconds")
@@ -56,7 +56,7 @@ def _upgrade(document: Object, cluster: Object) -> Iterator[Problem]:
     if not is_autoscaled(cluster):
         problem = "an incremental upgrade moves load while the clusters grow and shrink"
         yield Problem(path=("type",), problem=problem, expected="enableInTreeAutoscaling: true")
-    options = at(document, "spec", "upgradeStrategy", "clusterUpgradeOptions")
+    options = map_at(document, "spec", "upgradeStrategy", "clusterUpgradeOptions")
     if not options:
         yield Problem(path=("clusterUpgradeOptions",), problem="missing")
         return

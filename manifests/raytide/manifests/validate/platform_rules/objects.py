@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from raytide.manifests.render.names import CLUSTER_LABEL
 from raytide.manifests.render.raycluster import QUEUE_LABEL
 from raytide.manifests.validate.kuberay.groups import is_label_key, is_label_value
-from raytide.manifests.validate.problem import Object, Problem, at
+from raytide.manifests.validate.problem import Object, Problem, at, map_at
 
 _DNS_1123: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -26,8 +26,7 @@ def _metadata(document: Object) -> Iterator[Problem]:
     if isinstance(name, str) and not _DNS_1123.fullmatch(name):
         expected = "lower-case letters, digits, dashes and dots"
         yield Problem(path=("metadata", "name"), problem="not a name", got=repr(name), expected=expected)
-    labels = at(document, "metadata", "labels")
-    for key, value in (labels if isinstance(labels, Mapping) else {}).items():
+    for key, value in map_at(document, "metadata", "labels").items():
         if not is_label_key(key) or not is_label_value(value):
             problem = "not a label"
             yield Problem(path=("metadata", "labels", key), problem=problem, got=f"{key}: {value!r}")
@@ -40,7 +39,7 @@ def _budget(document: Object) -> Iterator[Problem]:
     """
     if document.get("kind") != "PodDisruptionBudget":
         return
-    if CLUSTER_LABEL not in (at(document, "spec", "selector", "matchLabels") or {}):
+    if CLUSTER_LABEL not in map_at(document, "spec", "selector", "matchLabels"):
         return
     expected = "minAvailable as a whole number: a RayCluster does not tell Kubernetes how many pods it wants"
     if at(document, "spec", "maxUnavailable") is not None:

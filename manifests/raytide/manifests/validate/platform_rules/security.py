@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from raytide.core.spec.mark import KeyPath
-from raytide.manifests.validate.problem import Object, Problem, at, maps
+from raytide.manifests.validate.problem import Object, Problem, at, list_at, maps
 
 _VOLUMES: Final = frozenset(
     {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
@@ -56,6 +56,8 @@ def _of_containers(pod: Object) -> Iterator[Problem]:
 def _of_container(container: Object, pod: Object) -> Iterator[Problem]:
     context: KeyPath = ("securityContext",)
     security = at(container, *context) or {}
+    if not isinstance(security, Mapping):  # which a schema says
+        return
     if security.get("privileged") is True:
         yield _refused((*context, "privileged"), "privileged")
     if security.get("runAsUser") == 0:
@@ -64,9 +66,9 @@ def _of_container(container: Object, pod: Object) -> Iterator[Problem]:
         yield _refused((*context, "runAsNonRoot"), "a container that may be root")
     if security.get("allowPrivilegeEscalation") is not False:
         yield _refused((*context, "allowPrivilegeEscalation"), "privileges that may grow")
-    if "ALL" not in (at(security, "capabilities", "drop") or ()):
+    if "ALL" not in list_at(security, "capabilities", "drop"):
         yield _refused((*context, "capabilities"), "capabilities that are not dropped")
-    if set(at(security, "capabilities", "add") or ()) - {"NET_BIND_SERVICE"}:
+    if any(added != "NET_BIND_SERVICE" for added in list_at(security, "capabilities", "add")):
         yield _refused((*context, "capabilities", "add"), "capabilities that are added")
     if at(security, "seccompProfile", "type") is None and at(pod, *context, "seccompProfile", "type") is None:
         yield _refused((*context, "seccompProfile"), "no seccomp profile")
