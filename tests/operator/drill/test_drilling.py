@@ -163,11 +163,21 @@ def test_a_drill_loads_hits_waits_and_reports(server: Any) -> None:
     [("cut", "the stream was cut"), ("broken", "EngineDeadError"), ("refused", "HTTP 503")],
 )
 def test_an_answer_that_is_not_whole_is_lost(server: Any, how: str, error: str) -> None:
-    server.how = lambda: how
+    server.how = lambda: how if len(server.asked) > 1 else "whole"
     report = run(_drill(server, iter([BEFORE, _seen(replica_ids=["b", "c"])]), _killed))
     assert (report.lost, set(report.errors)) == (report.sent, {error})
     assert not report.held
     assert any("not allowed" in line for line in describe(report))
+
+
+def test_nothing_is_done_to_a_service_that_answers_nobody(server: Any) -> None:
+    server.how = lambda: "refused"
+
+    def fault() -> Mapping[str, Any]:
+        raise AssertionError("a fault was done")
+
+    with pytest.raises(RunFailed, match=r"no fault was done.*HTTP 503"):
+        run(_drill(server, iter([BEFORE]), fault))
 
 
 def test_a_fault_that_cannot_be_done_ends_the_drill(server: Any) -> None:

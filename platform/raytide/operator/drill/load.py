@@ -28,15 +28,23 @@ class Load:
     api_key: str | None = None
 
 
+async def ask_once(load: Load) -> Answer:
+    """The answer to one request."""
+    async with _client(load) as client:
+        return await _answer(client, load)
+
+
 async def send_until(load: Load, over: asyncio.Event) -> list[Answer]:
     """Every answer to the requests that were sent until `over`, in the order in which they were sent."""
-    headers = {"Authorization": f"Bearer {load.api_key}"} if load.api_key else {}
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(
-        base_url=load.url, headers=headers, timeout=_TIMEOUT_S, limits=limits, trust_env=False
-    ) as client:
+    async with _client(load) as client:
         pending = [asyncio.create_task(_answer(client, load)) async for _ in _ticks(load.requests_per_s, over)]
         return list(await asyncio.gather(*pending))
+
+
+def _client(load: Load) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {load.api_key}"} if load.api_key else {}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx.AsyncClient(base_url=load.url, headers=headers, timeout=_TIMEOUT_S, limits=limits, trust_env=False)
 
 
 async def _ticks(per_s: float, over: asyncio.Event) -> AsyncIterator[None]:

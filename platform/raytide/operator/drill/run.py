@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from raytide.autoscaling.terms import Terms
-from raytide.core.errors import RaytideError
-from raytide.operator.drill.load import Load, send_until
+from raytide.core.errors import RaytideError, RunFailed
+from raytide.operator.drill.load import Load, ask_once, send_until
 from raytide.operator.drill.objective import Fault, Objective, Report, report_of
 
 BEFORE_S: Final = 5.0
@@ -43,12 +43,13 @@ def run(drill: Drill) -> Report:
     """The report; the load ends with the recovery, or when the time for it is over.
 
     Raises:
-        RaytideError: the fault could not be done.
+        RaytideError: the service answers nobody, or the fault could not be done.
     """
     return asyncio.run(_run(drill))
 
 
 async def _run(drill: Drill) -> Report:
+    await _require_answer(drill.load)
     before, over = await asyncio.to_thread(drill.look), asyncio.Event()
     sending = asyncio.create_task(send_until(drill.load, over))
     try:
@@ -72,6 +73,14 @@ async def _run(drill: Drill) -> Report:
         ttft_s=drill.terms.objective.ttft_s,
         tpot_s=drill.terms.objective.tpot_s,
     )
+
+
+async def _require_answer(load: Load) -> None:
+    """A service that answers nobody has nothing to survive, and a fault would only make it worse."""
+    answer = await ask_once(load)
+    if answer.error is not None:
+        hint = "; give a key by --api-key" if answer.error in ("HTTP 401", "HTTP 403") else ""
+        raise RunFailed(f"no fault was done, for a request to {load.url} ends with {answer.error} as it is{hint}")
 
 
 async def _recovery(drill: Drill, before: Mapping[str, Any], done: Mapping[str, Any]) -> float | None:
