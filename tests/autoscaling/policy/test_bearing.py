@@ -20,7 +20,8 @@ SMALL = Engine(
 
 
 def _requests_per_s(engine: Engine, objective: Objective = OBJECTIVE) -> float:
-    return bearable_work(engine, WORK, objective) / request_work_s(WORK, engine)
+    own_s = request_work_s(WORK, engine)
+    return bearable_work(engine, WORK, own_s, objective) / own_s
 
 
 def test_an_engine_bears_what_fills_its_batch_however_little_work_that_is() -> None:
@@ -36,4 +37,6 @@ def test_an_engine_bears_what_fills_its_cache_however_little_work_that_is() -> N
 
 def test_a_tpot_that_cannot_be_met_leaves_a_little_and_never_nothing() -> None:
     wide = replace(SMALL, max_num_seqs=100_000, kv_capacity_tokens=10**9)
-    assert bearable_work(wide, WORK, replace(OBJECTIVE, tpot_s=0.001)) == pytest.approx(0.02)
+    assert bearable_work(wide, WORK, request_work_s(WORK, wide), replace(OBJECTIVE, tpot_s=0.001)) == pytest.approx(
+        0.02
+    )

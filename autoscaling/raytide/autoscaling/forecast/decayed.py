@@ -38,8 +38,11 @@ class Decayed:
 
     def quantile(self, q: float) -> float | None:
         """The upper edge of the cell in which a share `q` is reached; None where nothing was seen."""
-        found = self.quantiles(np.array([q]))
-        return None if found is None else float(found[0])
+        reached = self.weights.cumsum()
+        if reached[-1] <= 0:
+            return None
+        cell = min(int(reached.searchsorted(q * reached[-1])), len(self.grid) - 1)
+        return float(self.grid[cell])
 
     def quantiles(self, shares: Floats) -> Floats | None:
         """The same for several shares at once."""

@@ -9,6 +9,7 @@ The experts are mixed by exponential weights on their pinball loss: no single wi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -129,18 +130,19 @@ def update(
     """
     due = forecast.guesses[-num_due] if len(forecast.guesses) >= num_due else None
     learnt = forecast if due is None or not due.known else _judge(forecast, due, seconds)
-    seen = _seen(learnt, seconds, now_s) if beside is None else beside
-    learnt = replace(learnt, levels=seen.levels, season=seen.season, standing=seen.standing)
-    guess = _guess(learnt, float(seconds.need[-1]) if len(seconds.need) else 0.0, now_s, lead_s)
-    return replace(learnt, guesses=(*forecast.guesses[-num_due + 1 :], guess) if num_due > 1 else (guess,))
+    shared = _seen(forecast, seconds, now_s) if beside is None else (beside.levels, beside.season, beside.standing)
+    levels, season, standing = shared
+    guess = _guess(learnt, levels, season, float(seconds.need[-1]) if len(seconds.need) else 0.0, now_s, lead_s)
+    guesses = (*forecast.guesses[-num_due + 1 :], guess) if num_due > 1 else (guess,)
+    return replace(learnt, levels=levels, season=season, standing=standing, guesses=guesses)
 
 
-def _seen(forecast: Forecast, seconds: Seconds, now_s: float) -> Forecast:
-    return replace(
-        forecast,
-        levels=forecast.levels.after(seconds.work),
-        season=forecast.season.after(now_s, seconds.work),
-        standing=forecast.standing.after(float(len(seconds.work)), seconds.need, seconds.arrivals),
+def _seen(forecast: Forecast, seconds: Seconds, now_s: float) -> tuple[Levels, Season, Decayed]:
+    """What does not depend on the lead: levels, the day's curve, and the standing distribution of needs."""
+    return (
+        forecast.levels.after(seconds.work),
+        forecast.season.after(now_s, seconds.work),
+        forecast.standing.after(float(len(seconds.work)), seconds.need, seconds.arrivals),
     )
 
 
@@ -176,15 +178,15 @@ def _judge(forecast: Forecast, due: Guess, seconds: Seconds) -> Forecast:
     )
 
 
-def _guess(forecast: Forecast, need: float, now_s: float, lead_s: float) -> Guess:
-    levels = forecast.levels.values
-    features = np.array([1.0, *levels, need])
-    change = forecast.season.change(now_s, lead_s)
-    centres = np.array(
-        [levels[0], forecast.regression.predict(features), np.nan if change is None else levels[0] + change]
-    )
-    quantiles = np.array([_error(errors, float(levels[0])) for errors in forecast.errors])
-    return Guess(features=features, centres=centres, quantiles=centres + quantiles, known=forecast.levels.age_s >= 60.0)
+def _guess(learnt: Forecast, levels: Levels, season: Season, need: float, now_s: float, lead_s: float) -> Guess:
+    """What the experts say now, from these levels and this curve and what they learnt until now."""
+    values = levels.values
+    level = float(values[0])
+    features = np.array([1.0, *values.tolist(), need])
+    change = season.change(now_s, lead_s)
+    centres = np.array([level, learnt.regression.predict(features), np.nan if change is None else level + change])
+    quantiles = np.array([_error(errors, level) for errors in learnt.errors])
+    return Guess(features=features, centres=centres, quantiles=centres + quantiles, known=levels.age_s >= 60.0)
 
 
 def _error(errors: Decayed, level: float) -> float:
@@ -193,8 +195,12 @@ def _error(errors: Decayed, level: float) -> float:
     return _UNSEEN_ERROR * level if seen is None else seen
 
 
+@lru_cache(maxsize=64)
 def _weights(forecast: Forecast) -> Floats:
-    """Exponential in the mean loss relative to the best; an expert that was never judged, or is silent, has none."""
+    """Exponential in the mean loss relative to the best; an expert that was never judged, or is silent, has none.
+
+    Remembered, because the weights of one decision's outlook are those that the next one is judged by.
+    """
     speaks = forecast.judged > 0
     if not speaks.any():
         return _FIRST_ALONE

@@ -37,7 +37,7 @@ class Regression:
         kept, seen = 0.5 ** (elapsed_s / self.half_life_s), float(weights.sum())
         return replace(
             self,
-            moments=self.moments * kept + seen * np.outer(features, features),
+            moments=self.moments * kept + seen * (features[:, None] * features),
             targets=self.targets * kept + float(weights @ targets) * features,
         )
 

@@ -47,15 +47,16 @@ class _Dive:
     def _each(self, depth: int, needs: tuple[float, ...], bound: float, spent: float) -> None:
         """Tries the counts of one column until even the bound costs too much."""
         column, reach = self.tree.columns[depth], self.tree.reach[depth + 1]
+        now, moves, price, rows = column.now, column.moves, column.price, column.rows
         for moved, count in enumerate(column.values):
             self.num_nodes += 1
-            rest, tie = bound + moved * column.moves, TIE * abs(count - column.now)
-            if rest >= self.found.cost - 1e-12 or self.is_over:
+            rest, tie = bound + moved * moves, TIE * abs(count - now)
+            if rest >= self.found.cost - 1e-12 or self.num_nodes >= self.max_nodes:
                 return
-            left = tuple([need - row * count for need, row in zip(needs, column.rows, strict=True)])
+            left = tuple([need - row * count for need, row in zip(needs, rows, strict=True)]) if count else needs
             if all(map(operator.le, left, reach)):
                 self.counts[column.index] = count
-                self.branch(depth + 1, left, rest + tie, spent + column.price * count + tie)
+                self.branch(depth + 1, left, rest + tie, spent + price * count + tie)
 
     def _stop(self, depth: int) -> None:
         """Adds nothing more: all rows are met."""

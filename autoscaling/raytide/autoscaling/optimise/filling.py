@@ -18,15 +18,17 @@ def filled(covering: Covering) -> Solution | None:
     if covering.costs.min() <= TIE:
         return None
     order = np.flatnonzero((row > 0) & (covering.most > 0))
-    order = order[np.argsort(covering.costs[order] / row[order], kind="stable")]
+    usd_per_unit = covering.costs[order] / row[order]
+    cheapest_first = usd_per_unit.argsort(kind="stable")
+    order = order[cheapest_first]
     adds = row[order] * covering.most[order]
-    last = int(np.searchsorted(np.cumsum(adds), need))
+    last = int(adds.cumsum().searchsorted(need))
     if need <= 0 or last == len(order):
         return None
     x = np.zeros(covering.costs.size)
     x[order[:last]] = covering.most[order[:last]]
     x[order[last]] = (need - float(adds[:last].sum())) / row[order[last]]
-    return _decided(covering, x, float(covering.costs[order[last]] / row[order[last]]))
+    return _decided(covering, x, float(usd_per_unit[cheapest_first[last]]))
 
 
 def _decided(covering: Covering, x: Floats, usd_per_unit: float) -> Solution | None:

@@ -17,8 +17,8 @@ from raytide.autoscaling.optimise.judge import Judge
 from raytide.autoscaling.optimise.option import Bounds, Need, Option
 from raytide.autoscaling.optimise.program import relaxed
 from raytide.autoscaling.optimise.repair import repaired
-from raytide.autoscaling.optimise.schedule import Horizon, program_of
-from raytide.autoscaling.optimise.timeline import Steps, timeline
+from raytide.autoscaling.optimise.schedule import Horizon, Steps, program_of
+from raytide.autoscaling.optimise.timeline import timeline
 
 MISSED_FACTOR: Final = 100.0
 """Work is left out only where no money buys it: a hundred times the dearest capacity."""
@@ -116,19 +116,18 @@ def _plan(judge: Judge, started: Steps, stopped: Steps, bound_usd: float) -> Pla
 def promising(options: tuple[Option, ...], end: Mapping[str, int], limit: int = LIMIT) -> tuple[Option, ...]:
     """The options worth planning with: those of the mix at the end, those that start fastest, those that run."""
     usable = [option for option in options if option.capacity > 0 and option.available]
-    fastest_s = min((option.cold_start_s for option in usable), default=0.0)
+    fastest_s = min([option.cold_start_s for option in usable], default=0.0)
     fast = [option for option in usable if option.cold_start_s <= fastest_s + AS_FAST_S]
+    wanted, running = ([o for o in options if end.get(o.variant)], [o for o in options if o.num_now])
     ranked = (
-        *sorted(
-            (option for option in options if end.get(option.variant)), key=lambda o: -o.usd_per_hour * end[o.variant]
-        )[: limit - 2],
+        *sorted(wanted, key=lambda option: -option.usd_per_hour * end[option.variant])[: limit - 2],
         *heapq.nsmallest(1, fast, key=_usd_per_work),
         *heapq.nsmallest(1, fast, key=lambda option: (option.usd_per_hour, option.variant)),
-        *sorted((option for option in options if option.num_now), key=lambda option: -option.capacity * option.num_now),
+        *sorted(running, key=lambda option: -option.capacity * option.num_now),
         *heapq.nsmallest(limit, usable, key=_usd_per_work),
     )
-    picked = set(list(dict.fromkeys(option.variant for option in ranked))[:limit])
-    return tuple(option for option in options if option.variant in picked)
+    picked = set(list(dict.fromkeys([option.variant for option in ranked]))[:limit])
+    return tuple([option for option in options if option.variant in picked])
 
 
 def _usd_per_work(option: Option) -> tuple[float, str]:

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from raytide.autoscaling.optimise.program import Floats
-from raytide.autoscaling.optimise.schedule import MISSED_FLOOR_FACTOR, Horizon
-from raytide.autoscaling.optimise.timeline import Steps
+from raytide.autoscaling.optimise.schedule import MISSED_FLOOR_FACTOR, Horizon, Steps
 
 NO_QUOTA: Final = 1_000_000
 
@@ -46,10 +45,6 @@ class Judge:
     """Per step."""
     quotas: Steps
     """Per option and step."""
-    limits: Steps
-    """The most replicas per step."""
-    budgets: Floats
-    """Dollars per hour per step."""
     max_starts: Steps
     """Shape (options, 1)."""
 
@@ -58,13 +53,10 @@ class Judge:
         """The judge of this horizon."""
         options = [line.option for line in horizon.timelines]
         quotas = [[NO_QUOTA if option.max_replicas is None else option.max_replicas] for option in options]
-        unstoppable = (horizon.now - horizon.may_stop).sum(axis=0)
         return cls(
             horizon=horizon,
             work=np.array(horizon.need.work),
             quotas=np.maximum(np.array(quotas), horizon.held),
-            limits=np.maximum(horizon.bounds.max_replicas, unstoppable),
-            budgets=np.maximum(_budgets(horizon), horizon.prices @ horizon.held),
             max_starts=np.array([[line.max_starts] for line in horizon.timelines]),
         )
 
@@ -85,7 +77,7 @@ class Judge:
         floors = self._lacking(wanted, total) @ hours * float(horizon.capacity.max()) * MISSED_FLOOR_FACTOR
         changes = started[..., -1].sum(axis=-1) + stopped[..., -1].sum(axis=-1)
         usd = spend @ hours + horizon.draining_usd_per_hour * hours[0]
-        over = np.maximum(0, paid - self.quotas).sum(axis=(-2, -1)) + np.maximum(0, total - self.limits).sum(axis=-1)
+        over = np.maximum(0, paid - self.quotas).sum(axis=(-2, -1)) + np.maximum(0, total - horizon.limits).sum(axis=-1)
         weighed = horizon.usd_per_missed_work_hour * (missed + floors) + horizon.usd_per_change * changes
         return Verdicts(
             ready=ready,
@@ -93,7 +85,7 @@ class Judge:
             missed_work_hours=missed,
             num_changes=changes,
             objective_usd=usd + weighed,
-            num_broken=over + np.maximum(0.0, spend - self.budgets - 1e-6).sum(axis=-1),
+            num_broken=over + np.maximum(0.0, spend - horizon.budgets - 1e-6).sum(axis=-1),
         )
 
     def _lacking(self, wanted: Steps, total: Steps) -> Steps:
@@ -111,11 +103,3 @@ def _come(cumulative: Steps, where: Steps) -> Steps:
     padded = np.concatenate([np.zeros_like(cumulative[..., :1]), cumulative], axis=-1)
     come: Steps = padded[..., np.arange(len(where))[:, None], where]
     return come
-
-
-def _budgets(horizon: Horizon) -> Floats:
-    """Draining replicas leave with the first step."""
-    limit = np.inf if horizon.bounds.max_usd_per_hour is None else horizon.bounds.max_usd_per_hour
-    budgets = np.full(horizon.num_steps, limit)
-    budgets[0] -= horizon.draining_usd_per_hour
-    return budgets

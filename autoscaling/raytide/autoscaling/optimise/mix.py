@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate, chain
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from raytide.autoscaling.decision import Rule
 from raytide.autoscaling.optimise.covering import SLACK, Counts, Covering, Effort
 from raytide.autoscaling.optimise.option import Bounds, Option
 from raytide.autoscaling.optimise.program import Floats
-from raytide.autoscaling.optimise.search import Covered, cheapest
+from raytide.autoscaling.optimise.search import Covered, Flags, cheapest, stand_ins, useful
 
 GAP: Final = 0.02
 """A mix proved to be within 2 % of the optimum is good enough: prices and forecasts are not better known."""
@@ -74,14 +75,26 @@ class Problem:
     """What is left of it beside draining replicas; infinite where unset."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sides:
+    """What every mix of a problem must keep, and which options others make needless: the same for any work."""
+
+    rows: Floats
+    """What a replica of each option adds: to the work first, then to the other bounds; shape (rows, options)."""
+    least: Floats
+    """What the rows after the first must reach."""
+    stand_ins: Flags
+
+
 def cheapest_mix(options: tuple[Option, ...], work: float, bounds: Bounds) -> Mix:
     """The cheapest mix that covers `work`, or the most of it that the bounds allow.
 
     Up to four variants it is the optimum; above that within 2 % of a proved bound, which the mix carries.
     """
     problem = problem_of(options, work, bounds)
-    best = _solved(problem)
-    other = _without_favourite(problem, best)
+    sides = _sides_of(problem)
+    best = _solved(problem, sides)
+    other = _without_favourite(problem, sides, best)
     if other is not None and other.usd_per_hour < best.usd_per_hour:
         best, other = other, best
     return replace(best, runner_up=other)
@@ -110,9 +123,10 @@ def problem_of(options: tuple[Option, ...], work: float, bounds: Bounds) -> Prob
 
 def _with_floors(problem: Problem, bounds: Bounds) -> Problem:
     """The problem with the highest floors that can be kept: on-demand replicas first, then any."""
-    steady = _cheapest_each(problem, problem.most * problem.on_demand)[: bounds.base_on_demand]
+    most = np.minimum(problem.most, bounds.base_on_demand + bounds.min_replicas)  # of no variant do floors ask for more
+    steady = _cheapest_each(problem, most * problem.on_demand)[: bounds.base_on_demand]
     base = _affordable(steady, problem)
-    rest = _cheapest_each(problem, problem.most)
+    rest = _cheapest_each(problem, most)
     for price in steady[:base]:
         rest.remove(price)
     floor = _affordable((steady[:base] + rest)[: bounds.min_replicas], problem)
@@ -121,23 +135,34 @@ def _with_floors(problem: Problem, bounds: Bounds) -> Problem:
 
 def _cheapest_each(problem: Problem, most: Counts) -> list[float]:
     """The prices of single replicas, the lowest first."""
-    order = np.argsort(problem.prices, kind="stable")
-    prices: list[float] = np.repeat(problem.prices[order], most[order]).tolist()
-    return prices
+    each = zip(problem.prices.tolist(), most.tolist(), strict=True)
+    return sorted(chain.from_iterable([price] * num for price, num in each if num))
 
 
 def _affordable(prices: list[float], problem: Problem) -> int:
-    spent = np.cumsum(prices[: problem.max_replicas])
-    return int(np.count_nonzero(spent <= problem.budget * (1 + SLACK)))
+    limit = problem.budget * (1 + SLACK)
+    return sum(spent <= limit for spent in accumulate(prices[: problem.max_replicas]))
 
 
-def _solved(problem: Problem) -> Mix:
+def _sides_of(problem: Problem) -> _Sides:
+    """The most replicas, floors and the budget, each as `row·y ≥ least`, beside the work."""
+    ones = np.ones(len(problem.options))
+    sides = [(-ones, -float(problem.max_replicas))]
+    sides += [(ones, float(problem.floor))] if problem.floor else []
+    sides += [(problem.on_demand.astype(np.float64), float(problem.base))] if problem.base else []
+    sides += [(-problem.prices, -problem.budget)] if np.isfinite(problem.budget) else []
+    rows = np.array([problem.capacity, *(row for row, _ in sides)])
+    least = np.array([least for _, least in sides])
+    return _Sides(rows=rows, least=least, stand_ins=stand_ins(problem.prices, rows, problem.now))
+
+
+def _solved(problem: Problem, sides: _Sides) -> Mix:
     if len(problem.options) == 1:
         return _mix(problem, _alone(problem), -np.inf)
-    found = _covered(problem, problem.work)
+    found = _covered(problem, sides, problem.work)
     if found is None:
-        reachable = _most_work(problem)
-        found = _covered(problem, min(problem.work, reachable)) or _floors_only(problem)
+        reachable = _most_work(problem, sides)
+        found = _covered(problem, sides, min(problem.work, reachable)) or _floors_only(problem, sides)
     return _mix(problem, found.counts, found.bound)
 
 
@@ -150,45 +175,42 @@ def _alone(problem: Problem) -> Counts:
     return np.array([min(max(wanted, problem.floor, problem.base), most)], dtype=np.int64)
 
 
-def _covered(problem: Problem, work: float, effort: Effort | None = None) -> Covered | None:
+def _covered(problem: Problem, sides: _Sides, work: float, effort: Effort | None = None) -> Covered | None:
     """The cheapest counts that cover this work within all bounds; None where there are none."""
-    return cheapest(_covering(problem, problem.prices, work), effort or _effort(problem))
+    return cheapest(_covering(problem, sides, problem.prices, work), effort or _effort(problem))
 
 
 def _effort(problem: Problem) -> Effort:
     return EXACT if len(problem.options) <= EXACT_OPTIONS else NEAR
 
 
-def _most_work(problem: Problem) -> float:
+def _most_work(problem: Problem, sides: _Sides) -> float:
     """The most work that the bounds allow to cover."""
     scale = max(float(problem.capacity.max(initial=0.0)), 1e-12)
-    found = cheapest(_covering(problem, -problem.capacity / scale, 0.0), _effort(problem))
+    costs = -problem.capacity / scale
+    sides = replace(sides, stand_ins=stand_ins(costs, sides.rows, problem.now))
+    found = cheapest(_covering(problem, sides, costs, 0.0), _effort(problem))
     return 0.0 if found is None else float(problem.capacity @ found.counts)
 
 
-def _floors_only(problem: Problem) -> Covered:
-    found = _covered(problem, 0.0)
+def _floors_only(problem: Problem, sides: _Sides) -> Covered:
+    found = _covered(problem, sides, 0.0)
     return found or Covered(counts=np.zeros_like(problem.now), bound=0.0)
 
 
-def _covering(problem: Problem, costs: Floats, work: float) -> Covering:
-    """Work first, then the most replicas, floors and the budget, each as `row·y ≥ least`."""
-    ones = np.ones(len(problem.options))
-    rows = [(problem.capacity, work), (-ones, -float(problem.max_replicas))]
-    rows += [(ones, float(problem.floor))] if problem.floor else []
-    rows += [(problem.on_demand.astype(np.float64), float(problem.base))] if problem.base else []
-    rows += [(-problem.prices, -problem.budget)] if np.isfinite(problem.budget) else []
+def _covering(problem: Problem, sides: _Sides, costs: Floats, work: float) -> Covering:
+    """The work first, then the sides; without the options that others make needless."""
     return Covering(
         costs=costs,
-        rows=np.array([row for row, _ in rows]),
-        least=np.array([least for _, least in rows]),
-        most=problem.most,
+        rows=sides.rows,
+        least=np.array([work, *sides.least.tolist()]),
+        most=useful(problem.most, sides.stand_ins, problem.max_replicas),
         now=problem.now,
         max_total=problem.max_replicas,
     )
 
 
-def _without_favourite(problem: Problem, best: Mix) -> Mix | None:
+def _without_favourite(problem: Problem, sides: _Sides, best: Mix) -> Mix | None:
     """A cheap mix that covers as much without the variant that `best` spends most on."""
     spent = problem.prices * np.array([best.counts[option.variant] for option in problem.options])
     if len(problem.options) == 1 or not spent.any():
@@ -196,7 +218,7 @@ def _without_favourite(problem: Problem, best: Mix) -> Mix | None:
     most = problem.most.copy()
     most[int(spent.argmax())] = 0
     without = replace(problem, most=most)
-    found = _covered(without, best.covered, ROUGH)
+    found = _covered(without, sides, best.covered, ROUGH)
     return None if found is None else _mix(without, found.counts, found.bound)
 
 
@@ -206,7 +228,7 @@ def _mix(problem: Problem, counts: Counts, bound: float) -> Mix:
     uncovered = max(0.0, problem.work - capacity)
     uncovered = 0.0 if uncovered <= SLACK * max(1.0, problem.work) else uncovered
     return Mix(
-        counts={option.variant: int(count) for option, count in zip(problem.options, counts, strict=True)},
+        counts=dict(zip((option.variant for option in problem.options), counts.tolist(), strict=True)),
         usd_per_hour=usd_per_hour,
         covered=problem.work - uncovered,
         uncovered=uncovered,

@@ -36,11 +36,12 @@ class Rows:
     @classmethod
     def of_dense(cls, matrix: Floats, least: Floats, most: Floats | None = None) -> Rows:
         """The rows `least ≤ matrix·x ≤ most`, without its zeros."""
-        rows, columns = np.nonzero(matrix)
+        entries, width = matrix.ravel(), matrix.shape[1]
+        places = entries.nonzero()[0]
         return cls(
-            starts=np.searchsorted(rows, np.arange(len(matrix) + 1)).astype(np.int32),
-            columns=columns.astype(np.int32),
-            values=matrix[rows, columns],
+            starts=places.searchsorted(np.arange(0, entries.size + 1, width)).astype(np.int32),
+            columns=(places % width).astype(np.int32),
+            values=entries[places],
             least=least,
             most=np.full(len(matrix), np.inf) if most is None else most,
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from raytide.autoscaling.optimise.judge import Judge
 from raytide.autoscaling.optimise.program import Floats
-from raytide.autoscaling.optimise.timeline import Steps
+from raytide.autoscaling.optimise.schedule import Steps
 
 MAX_ROUNDS: Final = 6
 """Each takes the best of all moves."""

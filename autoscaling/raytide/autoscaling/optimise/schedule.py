@@ -6,15 +6,19 @@ denser than rows over cumulative columns would be, and there are half as many of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from raytide.autoscaling.optimise.option import Bounds, Need
 from raytide.autoscaling.optimise.program import Floats, Program, Rows
-from raytide.autoscaling.optimise.timeline import Steps, Timeline
+from raytide.autoscaling.optimise.timeline import Timeline
+
+Steps = NDArray[np.int64]
+Shape = tuple[int, int, int]
 
 MISSED_FLOOR_FACTOR = 10.0
 """A floor that cannot be kept, weighed against as much missed work as the largest replica covers."""
@@ -39,7 +43,11 @@ class Horizon:
     ready: Steps
     may_stop: Steps
     held: Steps
-    """As of a timeline, like the others."""
+    """Present replicas that are paid in each step whatever is decided: a stop is paid to the end of its step."""
+    limits: Steps
+    """The most replicas per step, never below what cannot stop; shape (steps,)."""
+    budgets: Floats
+    """Dollars per hour per step, never below what is held anyway; shape (steps,)."""
     serves: Steps
     frees: Steps
     draining_usd_per_hour: float
@@ -56,9 +64,11 @@ class Horizon:
         """The horizon of these options over the steps of the need."""
         options = [line.option for line in timelines]
         now = np.array([[option.num_now] for option in options], dtype=np.int64)
-        may_stop = np.array([line.may_stop for line in timelines])
+        may_stop = np.array([line.may_stop for line in timelines], dtype=np.int64)
         held = np.broadcast_to(now, may_stop.shape).copy()
         held[:, 1:] -= may_stop[:, :-1]
+        prices = np.array([option.usd_per_hour for option in options])
+        draining_usd_per_hour = sum(option.usd_per_hour * option.num_draining for option in options)
         return cls(
             timelines=timelines,
             need=need,
@@ -66,19 +76,21 @@ class Horizon:
             usd_per_change=usd_per_change,
             usd_per_missed_work_hour=usd_per_missed_work_hour,
             step_hours=np.array(need.steps_s) / 3600,
-            prices=np.array([option.usd_per_hour for option in options]),
+            prices=prices,
             capacity=np.array([option.capacity for option in options]),
             now=now,
-            ready=np.array([line.ready for line in timelines]),
+            ready=np.array([line.ready for line in timelines], dtype=np.int64),
             may_stop=may_stop,
             held=held,
-            serves=np.array([line.serves for line in timelines]),
-            frees=np.array([line.frees for line in timelines]),
-            draining_usd_per_hour=sum(option.usd_per_hour * option.num_draining for option in options),
+            limits=np.maximum(bounds.max_replicas, (now - may_stop).sum(axis=0)),
+            budgets=np.maximum(_budgets(bounds, len(need.work), draining_usd_per_hour), prices @ held),
+            serves=np.array([line.serves for line in timelines], dtype=np.int64),
+            frees=np.array([line.frees for line in timelines], dtype=np.int64),
+            draining_usd_per_hour=draining_usd_per_hour,
         )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> Shape:
         """Of the columns that are starts and stops: options, starts or stops, steps."""
         return len(self.timelines), 2, self.num_steps
 
@@ -91,6 +103,14 @@ class Horizon:
     def num_moves(self) -> int:
         """Columns that are starts and stops; after them come the work left out and the replicas that floors lack."""
         return 2 * len(self.timelines) * self.num_steps
+
+
+def _budgets(bounds: Bounds, num_steps: int, draining_usd_per_hour: float) -> Floats:
+    """Draining replicas leave with the first step."""
+    limit = np.inf if bounds.max_usd_per_hour is None else bounds.max_usd_per_hour
+    budgets = np.full(num_steps, limit)
+    budgets[0] -= draining_usd_per_hour
+    return budgets
 
 
 Block = tuple[Floats, Floats, Floats]
@@ -108,58 +128,67 @@ def program_of(horizon: Horizon) -> Program:
 
 def _starts(horizon: Horizon) -> Block:
     """No option starts more than its most."""
-    each = np.arange(len(horizon.timelines))
-    parts = np.zeros((each.size, *horizon.shape))
-    parts[each, each, 0] = 1.0
-    most = [float(line.max_starts) for line in horizon.timelines]
-    return _widened(horizon, parts), *_at_most(most)
+    return _all_starts(horizon.shape), *_at_most([float(line.max_starts) for line in horizon.timelines])
+
+
+@lru_cache(maxsize=16)
+def _all_starts(shape: Shape) -> Floats:
+    """A row for each option, over its starts."""
+    each = np.arange(shape[0])
+    rows, moves = _blank(shape, shape[0])
+    moves[each, each, 0] = 1.0
+    return rows
 
 
 def _stops(horizon: Horizon) -> Block:
     """A replica stops once it is ready and its minimum billing is over."""
     each = np.arange(len(horizon.timelines))
-    parts = np.zeros((each.size, horizon.num_steps, *horizon.shape))
-    parts[each, :, each, 0] = -_found(horizon.frees)
-    parts[each, :, each, 1] = _until(horizon.num_steps)
-    return _widened(horizon, parts), *_at_most(horizon.may_stop.ravel())
+    rows, moves = _blank(horizon.shape, each.size, horizon.num_steps)
+    moves[each, :, each, 0] = -_found(horizon.frees)
+    moves[each, :, each, 1] = _until(horizon.num_steps)
+    return rows, *_at_most(horizon.may_stop.ravel())
 
 
 def _quotas(horizon: Horizon) -> Block:
     """What cannot stop may exceed a quota."""
-    options = [line.option for line in horizon.timelines]
-    bound = [index for index, option in enumerate(options) if option.max_replicas is not None]
-    quotas = [[options[index].max_replicas or 0] for index in bound]
-    parts = np.zeros((len(bound), horizon.num_steps, *horizon.shape))
-    parts[np.arange(len(bound)), :, bound] = _paid(horizon.num_steps)
-    most = np.maximum(np.array(quotas).reshape(-1, 1), horizon.held[bound]) - horizon.now[bound]
-    return _widened(horizon, parts), *_at_most(most.ravel())
+    quotas = [line.option.max_replicas for line in horizon.timelines]
+    bound = [index for index, quota in enumerate(quotas) if quota is not None]
+    least = np.array([[quota] for quota in quotas if quota is not None], dtype=np.int64).reshape(-1, 1)
+    most = np.maximum(least, horizon.held[bound]) - horizon.now[bound]
+    return _all_paid(horizon.shape, tuple(bound)), *_at_most(most.ravel())
+
+
+@lru_cache(maxsize=64)
+def _all_paid(shape: Shape, which: tuple[int, ...]) -> Floats:
+    """A row for each of these options and each step, over what is paid of it."""
+    rows, moves = _blank(shape, len(which), shape[2])
+    moves[np.arange(len(which)), :, list(which)] = _paid(shape[2])
+    return rows
 
 
 def _work(horizon: Horizon) -> Block:
     """Work that no replica covers is left out."""
     capacity = horizon.capacity
-    parts = np.zeros((horizon.num_steps, *horizon.shape))
-    parts[:, :, 0] = capacity[:, None] * _found(horizon.serves).swapaxes(0, 1)
-    parts[:, :, 1] = -capacity[:, None] * _until(horizon.num_steps)[:, None]
-    return _widened(horizon, parts, horizon.num_moves), *_at_least(horizon.need.work - capacity @ horizon.ready)
+    rows, moves = _blank(horizon.shape, horizon.num_steps, ones_from=horizon.num_moves)
+    moves[:, :, 0] = capacity[:, None] * _found(horizon.serves).swapaxes(0, 1)
+    moves[:, :, 1] = -capacity[:, None] * _until(horizon.num_steps)[:, None]
+    return rows, *_at_least(horizon.need.work - capacity @ horizon.ready)
 
 
 def _limit(horizon: Horizon) -> Block:
     """The most replicas, less those that run; what cannot stop may exceed it."""
-    unstoppable = (horizon.now - horizon.may_stop).sum(axis=0)
-    most = np.maximum(horizon.bounds.max_replicas, unstoppable) - horizon.now.sum()
-    return _widened(horizon, _wanted(horizon, slice(None))), *_at_most(most)
+    return _wanted(horizon.shape, tuple(range(len(horizon.timelines)))), *_at_most(horizon.limits - horizon.now.sum())
 
 
 def _floors(horizon: Horizon) -> list[Block]:
     """At least so many replicas, and so many that cannot be preempted, less what floors lack."""
     lines, bounds = horizon.timelines, horizon.bounds
-    steady = [index for index, line in enumerate(lines) if not line.option.spot]
-    floors = ((bounds.min_replicas, [*range(len(lines))]), (bounds.base_on_demand, steady))
+    steady = tuple([index for index, line in enumerate(lines) if not line.option.spot])
+    floors = ((bounds.min_replicas, tuple(range(len(lines)))), (bounds.base_on_demand, steady))
     return [
         (
-            _widened(horizon, _wanted(horizon, which), horizon.num_moves + horizon.num_steps),
-            *_at_least([floor - int(horizon.now[which].sum())] * horizon.num_steps),
+            _wanted(horizon.shape, which, horizon.num_moves + horizon.num_steps),
+            *_at_least([floor - int(horizon.now[list(which)].sum())] * horizon.num_steps),
         )
         for floor, which in floors
         if floor
@@ -171,11 +200,9 @@ def _budget(horizon: Horizon) -> list[Block]:
     if horizon.bounds.max_usd_per_hour is None:
         return []
     prices = horizon.prices
-    left = np.full(horizon.num_steps, horizon.bounds.max_usd_per_hour)
-    left[0] -= horizon.draining_usd_per_hour
-    most = np.maximum(left, prices @ horizon.held) - prices @ horizon.now[:, 0]
-    parts = prices[:, None, None] * _paid(horizon.num_steps)[:, None]
-    return [(_widened(horizon, parts), *_at_most(most))]
+    rows, moves = _blank(horizon.shape, horizon.num_steps)
+    moves[...] = prices[:, None, None] * _paid(horizon.num_steps)[:, None]
+    return [(rows, *_at_most(horizon.budgets - prices @ horizon.now[:, 0]))]
 
 
 def _at_least(least: ArrayLike) -> tuple[Floats, Floats]:
@@ -188,14 +215,15 @@ def _at_most(most: ArrayLike) -> tuple[Floats, Floats]:
     return np.full(bounds.size, -np.inf), bounds
 
 
-def _widened(horizon: Horizon, parts: Floats, ones_from: int | None = None) -> Floats:
-    """Rows over all columns, from those over starts and stops; with a one for each step from a column on."""
-    rows = parts.reshape(-1, horizon.num_moves)
-    wide = np.zeros((len(rows), horizon.num_moves + 2 * horizon.num_steps))
-    wide[:, : rows.shape[1]] = rows
+def _blank(shape: Shape, *leading: int, ones_from: int | None = None) -> tuple[Floats, Floats]:
+    """Rows of zeros over all columns, with a one for each step from a column on; and a view of their starts and stops,
+    of shape (leading, options, starts or stops, steps).
+    """
+    num_moves = math.prod(shape)
+    rows = np.zeros((math.prod(leading), num_moves + 2 * shape[2]))
     if ones_from is not None:
-        np.fill_diagonal(wide[:, ones_from:], 1.0)
-    return wide
+        np.fill_diagonal(rows[:, ones_from:], 1.0)
+    return rows, rows[:, :num_moves].reshape(*leading, *shape)
 
 
 def _found(where: Steps) -> Floats:
@@ -204,11 +232,13 @@ def _found(where: Steps) -> Floats:
     return found
 
 
-def _wanted(horizon: Horizon, which: list[int] | slice) -> Floats:
-    """Starts less stops of these options until each step."""
-    parts, until = np.zeros((horizon.num_steps, *horizon.shape)), _until(horizon.num_steps)
-    parts[:, which, 0], parts[:, which, 1] = until[:, None], -until[:, None]
-    return parts
+@lru_cache(maxsize=64)
+def _wanted(shape: Shape, which: tuple[int, ...], ones_from: int | None = None) -> Floats:
+    """A row for each step, over the starts less the stops of these options until then."""
+    until = _until(shape[2])
+    rows, moves = _blank(shape, shape[2], ones_from=ones_from)
+    moves[:, list(which), 0], moves[:, list(which), 1] = until[:, None], -until[:, None]
+    return rows
 
 
 @lru_cache(maxsize=16)

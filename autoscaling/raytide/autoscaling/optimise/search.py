@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from raytide.autoscaling.optimise.covering import Counts, Covering, Effort, Found
 from raytide.autoscaling.optimise.dive import dive
 from raytide.autoscaling.optimise.filling import filled
-from raytide.autoscaling.optimise.program import Program, Rows, relaxed, whole
+from raytide.autoscaling.optimise.program import Floats, Program, Rows, relaxed, whole
 from raytide.autoscaling.optimise.sweep import sweep
 from raytide.autoscaling.optimise.tree import Reduced, tree_of
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +29,6 @@ class Covered:
 
 def cheapest(covering: Covering, effort: Effort) -> Covered | None:
     """The best counts, proved to within the gap of `effort` where its limits allow; None where none were found."""
-    covering = replace(covering, most=_useful(covering))
     relaxation = filled(covering) or relaxed(_program(covering))
     if relaxation is None:
         return None
@@ -59,14 +62,25 @@ def _covered(found: Found, bound: float) -> Covered | None:
     return None if found.counts is None else Covered(counts=found.counts, bound=min(bound, found.cost))
 
 
-def _useful(covering: Covering) -> Counts:
-    """The upper bounds, zero for each column whose every replica a better column can always stand in for."""
-    rows, costs, idle = covering.rows, covering.costs, covering.now == 0
-    as_good = (rows[:, :, None] >= rows[:, None, :]).all(axis=0) & (costs[:, None] <= costs[None, :])
-    first = np.tri(costs.size, k=-1, dtype=np.bool_).T
-    stands_in = as_good & (~as_good.T | first) & ((costs[:, None] < costs[None, :]) | idle[None, :])
-    enough = covering.most @ stands_in >= covering.max_total
-    return np.where(enough, 0, covering.most)
+def stand_ins(costs: Floats, rows: Floats, now: Counts) -> Flags:
+    """Whether every replica of one column can as well be of another; shape (columns that stand in, columns)."""
+    as_good = costs[:, None] <= costs
+    for row in rows:
+        as_good &= row[:, None] >= row
+    cheaper_or_idle = (costs[:, None] < costs) | (now == 0)
+    found: Flags = as_good & (~as_good.T | _earlier(costs.size)) & cheaper_or_idle
+    return found
+
+
+@lru_cache(maxsize=16)
+def _earlier(num: int) -> Flags:
+    """Of two columns that are as good as each other the first stands in."""
+    return np.tri(num, k=-1, dtype=np.bool_).T
+
+
+def useful(most: Counts, stand_ins: Flags, max_total: int) -> Counts:
+    """The upper bounds, zero for each column whose every replica others can always stand in for."""
+    return np.where(most @ stand_ins >= max_total, 0, most)
 
 
 def _trimmed(covering: Covering, counts: Counts) -> Counts:
@@ -76,11 +90,11 @@ def _trimmed(covering: Covering, counts: Counts) -> Counts:
     if over.min() < 0:
         return counts
     falling = (covering.rows > 0).any(axis=1)  # the other rows only gain by every replica that goes
-    rows, spare = covering.rows[falling], over[falling]
-    there = np.flatnonzero((counts > 0) & (covering.costs > 0) & (rows <= spare[:, None]).all(axis=0))
-    there = there[np.argsort(-covering.costs[there], kind="stable")]
-    left = spare.tolist()
-    for column, count, row in zip(there.tolist(), counts[there].tolist(), rows[:, there].T.tolist(), strict=True):
+    left = over[falling].tolist()
+    there = np.flatnonzero((counts > 0) & (covering.costs > 0))
+    there = there[(-covering.costs[there]).argsort(kind="stable")]
+    rows = covering.rows[falling][:, there].T.tolist()
+    for column, count, row in zip(there.tolist(), counts[there].tolist(), rows, strict=True):
         gone = int(min([count, *[over / each for over, each in zip(left, row, strict=True) if each > 0]]))
         if gone:
             counts[column] = count - gone

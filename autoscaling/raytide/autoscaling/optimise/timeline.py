@@ -12,43 +12,28 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from raytide.autoscaling.optimise.option import Need, Option
 
-Steps = NDArray[np.int64]
-
+Counts = tuple[int, ...]
 
 _ROUNDING_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Timeline:
-    """One option over a horizon; arrays of shape (steps,)."""
+    """One option over a horizon; a count for each step."""
 
     option: Option
-    ready: Steps
+    ready: Counts
     """Replicas ready by each step if nothing is started or stopped."""
-    may_stop: Steps
+    may_stop: Counts
     """How many of the present replicas may have stopped by each step."""
-    serves: Steps
+    serves: Counts
     """By each step, how many of the first steps are those whose starts serve."""
-    frees: Steps
+    frees: Counts
     """By each step, how many of the first steps are those whose starts may stop."""
     max_starts: int
     """Over the horizon, beside what runs."""
-
-    @property
-    def unstoppable(self) -> Steps:
-        """Present replicas that cannot stop by each step."""
-        return self.option.num_now - self.may_stop
-
-    @property
-    def held(self) -> Steps:
-        """Present replicas that are paid in each step whatever is decided: a stop is paid to the end of its step."""
-        held: Steps = self.option.num_now - np.concatenate([[0], self.may_stop[:-1]])
-        return held
 
 
 def timeline(option: Option, need: Need, max_replicas: int) -> Timeline:
@@ -69,10 +54,10 @@ def timeline(option: Option, need: Need, max_replicas: int) -> Timeline:
     )
 
 
-def _by_step(events_s: list[float], begins_s: tuple[float, ...]) -> Steps:
+def _by_step(events_s: list[float], begins_s: tuple[float, ...]) -> Counts:
     """How many of these moments have come by the beginning of each step."""
     ordered = sorted(events_s)
-    return np.array([bisect_right(ordered, begin_s + _ROUNDING_S) for begin_s in begins_s], dtype=np.int64)
+    return tuple([bisect_right(ordered, begin_s + _ROUNDING_S) for begin_s in begins_s])
 
 
 def _max_starts(option: Option, max_replicas: int) -> int:

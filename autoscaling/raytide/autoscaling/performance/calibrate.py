@@ -32,6 +32,8 @@ PRIOR_SPREAD: Final = 0.5
 """Relative standard deviation of a coefficient before the first sample."""
 
 _BEFORE: Final = np.eye(5) / PRIOR_SPREAD**2
+_RETURNS: Final = (1.0 - FORGETTING) * _BEFORE
+"""What a sample puts back of the prior, for what it lets forget."""
 
 GATE: Final = 5.024
 """The 97.5 % quantile of χ² with one degree of freedom."""
@@ -136,13 +138,24 @@ def sample_of(iterations: Iterations) -> Sample | Missing:
 def update(calibration: Calibration, sample: Sample) -> Calibration:
     """What is known after one more sample."""
     surprise = surprise_of(calibration, sample)
-    watched = _watched(calibration, surprise)
-    if max(watched.slower, watched.faster) > _ALARM:
-        watched = _reset(watched)
-        surprise = surprise_of(watched, sample)
+    slower, faster = _alarms(calibration, surprise)
+    if max(slower, faster) > _ALARM:
+        calibration, slower, faster = _reset(calibration), 0.0, 0.0
+        surprise = surprise_of(calibration, sample)
+    num_samples = calibration.num_samples + 1
     if surprise**2 > GATE:
-        return replace(watched, num_rejected=watched.num_rejected + 1)
-    return _learnt(watched, sample)
+        num_rejected = calibration.num_rejected + 1
+        return replace(calibration, slower=slower, faster=faster, num_samples=num_samples, num_rejected=num_rejected)
+    information, weighted = _learnt(calibration, sample)
+    return replace(
+        calibration,
+        information=information,
+        weighted=weighted,
+        multiples=_most_likely(information, weighted),
+        slower=slower,
+        faster=faster,
+        num_samples=num_samples,
+    )
 
 
 def _most_likely(information: NDArray[np.float64], weighted: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -167,14 +180,10 @@ def surprise_of(calibration: Calibration, sample: Sample) -> float:
     return (sample.seconds - predicted_s) / allowed_s
 
 
-def _watched(calibration: Calibration, surprise: float) -> Calibration:
+def _alarms(calibration: Calibration, surprise: float) -> tuple[float, float]:
+    """The CUSUMs of slower and of faster samples, with this surprise."""
     step = min(max(surprise, -_STEP), _STEP)
-    return replace(
-        calibration,
-        slower=max(0.0, calibration.slower + step - _SLACK),
-        faster=max(0.0, calibration.faster - step - _SLACK),
-        num_samples=calibration.num_samples + 1,
-    )
+    return max(0.0, calibration.slower + step - _SLACK), max(0.0, calibration.faster - step - _SLACK)
 
 
 def _reset(calibration: Calibration) -> Calibration:
@@ -185,22 +194,16 @@ def _reset(calibration: Calibration) -> Calibration:
         information=_BEFORE,
         weighted=weighted,
         multiples=_most_likely(_BEFORE, weighted),
-        slower=0.0,
-        faster=0.0,
         num_resets=calibration.num_resets + 1,
     )
 
 
-def _learnt(calibration: Calibration, sample: Sample) -> Calibration:
+def _learnt(calibration: Calibration, sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The information with the sample's, and that times the mean."""
     predicted_s = float(calibration.coefficients @ sample.terms)
     row = sample.terms * calibration.unit / predicted_s / NOISE
-    kept, forgotten = FORGETTING, 1.0 - FORGETTING
-    information = kept * calibration.information + forgotten * _BEFORE + np.outer(row, row)
+    information = FORGETTING * calibration.information + _RETURNS + row[:, None] * row
     weighted = (
-        kept * calibration.weighted
-        + forgotten * _BEFORE @ calibration.prior
-        + row * sample.seconds / predicted_s / NOISE
+        FORGETTING * calibration.weighted + _RETURNS @ calibration.prior + row * sample.seconds / predicted_s / NOISE
     )
-    return replace(
-        calibration, information=information, weighted=weighted, multiples=_most_likely(information, weighted)
-    )
+    return information, weighted

@@ -17,7 +17,8 @@ Counts = Mapping[str, int]
 
 def assured(counts: Counts, options: tuple[Option, ...]) -> float:
     """The work that is covered when a replacement could be ready, at the accepted risk that more is gone by then."""
-    return sum(option.capacity * _surviving(option, counts[option.variant]) for option in options)
+    wanted = [(option, num) for option in options if (num := counts[option.variant])]
+    return sum(option.capacity * _surviving(option, num) for option, num in wanted)
 
 
 def hedged(counts: Counts, options: tuple[Option, ...], work: float, max_replicas: int) -> Counts:

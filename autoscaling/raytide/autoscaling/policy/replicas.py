@@ -44,7 +44,8 @@ def breakers_after(known: Knowledge, supplies: tuple[Supply, ...], now_s: float)
 def calibrations_after(known: Knowledge, supplies: tuple[Supply, ...]) -> Mapping[str, Calibration]:
     """The engines' iterations with one sample more of each variant that ran; the least known first where many did."""
     calibrations = dict(known.calibrations)
-    ranked = sorted(supplies, key=lambda supply: _num_samples(supply, known))
+    num_samples = {name: calibration.num_samples for name, calibration in calibrations.items()}
+    ranked = sorted(supplies, key=lambda supply: num_samples.get(supply.variant.name, 0))
     ran = ((supply, sample) for supply in ranked if not isinstance(sample := _sample(supply), Missing))
     for supply, sample in itertools.islice(ran, _MOST_CALIBRATED):
         before = calibrations.get(supply.variant.name) or calibrate.begin(supply.engine.iteration)
@@ -75,11 +76,6 @@ def billed_after(known: Knowledge, supplies: tuple[Supply, ...], now_s: float) -
         if supply.variant.min_billing_s > 0
     }
     return {name: until_s for name, until_s in billed.items() if until_s}
-
-
-def _num_samples(supply: Supply, known: Knowledge) -> int:
-    calibration = known.calibrations.get(supply.variant.name)
-    return 0 if calibration is None else calibration.num_samples
 
 
 def _sample(supply: Supply) -> calibrate.Sample | Missing:

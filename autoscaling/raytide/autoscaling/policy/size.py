@@ -136,11 +136,13 @@ def _with_jump(sized: Size, known: Knowledge, supplies: tuple[Supply, ...], unit
     the new replicas: so they are ordered beside it.
     """
     now = float(known.work.recent[-_JUMP_S:].mean())
-    highest = known.forecast.standing.quantile(_JUMP_Q)
     ready = sum(supply.view.num_ready * supply.bears for supply in supplies) / supplies[0].bears
     clogged = now > ready * unit
     needed = math.ceil(_JUMP_MARGIN * now / unit + (ready if clogged else 0.0) - 1e-9)
-    if highest is None or needed <= sized.wanted:
+    if needed <= sized.wanted:
+        return sized
+    highest = known.forecast.standing.quantile(_JUMP_Q)
+    if highest is None:
         return sized
     before = max(known.needs[:-_JUMP_LASTS], default=math.inf)
     if now > _JUMP_BEYOND * highest:

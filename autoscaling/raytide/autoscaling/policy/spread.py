@@ -54,14 +54,14 @@ def _spread(
 ) -> tuple[Targets, tuple[Reason, ...], tuple[str, ...]]:
     """Targets, their reasons, and the names by what a unit of their work costs, the dearest first."""
     priced = not any(isinstance(supply.variant.usd_per_hour, Missing) for supply in supplies)
-    options = tuple(_option(supply, known, now_s, priced=priced) for supply in supplies)
+    options = tuple([_option(supply, known, now_s, priced=priced) for supply in supplies])
     if len(options) == 1:
         targets, reasons = _alone(max(needed.later, terms.min_replicas), options[0])
         return targets, reasons, (options[0].variant,)
     way = _way(needed, supplies[0].bears)
     targets, reasons = _mixed(way, options, _bounds(options, terms, priced=priced), rolls=_rolls(needed, options))
-    dearest = sorted(options, key=lambda option: (-_usd_per_work(option), option.variant))
-    return _made_before_broken(targets, supplies, way.soon), reasons, tuple(option.variant for option in dearest)
+    dearest = sorted([(-_usd_per_work(option), option.variant) for option in options])
+    return _made_before_broken(targets, supplies, way.soon), reasons, tuple([name for _, name in dearest])
 
 
 def _way(needed: Ahead, bears: float) -> Way:

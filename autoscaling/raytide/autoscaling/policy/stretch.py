@@ -12,6 +12,7 @@ much its replicas bore, not how much they bear: the largest load of a fleet that
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -40,15 +41,21 @@ class Stretch:
     @property
     def factor(self) -> float:
         """On the modelled capacity of a replica."""
-        doubt = DOUBT + self.budget * self.loads.total
-        believed = self.loads.after(0.0, np.array([1.0]), np.array([doubt]))
-        share = min((self.missed + doubt / 2) / believed.total, 0.9)
-        return min(max(believed.quantile(1.0 - share) or 1.0, LEAST), MOST)
+        return _factor(self)
 
     def after(self, elapsed_s: float, loads: Floats, arrivals: Floats, missed: int) -> Stretch:
         """With the loads of these seconds, and the misses that were counted in them."""
         kept = 0.5 ** (elapsed_s / self.loads.half_life_s)
         return replace(self, loads=self.loads.after(elapsed_s, loads, arrivals), missed=self.missed * kept + missed)
+
+
+@lru_cache(maxsize=64)
+def _factor(stretch: Stretch) -> float:
+    """Remembered, because every size of a decision asks for it."""
+    doubt = DOUBT + stretch.budget * stretch.loads.total
+    believed = stretch.loads.after(0.0, np.array([1.0]), np.array([doubt]))
+    share = min((stretch.missed + doubt / 2) / believed.total, 0.9)
+    return min(max(believed.quantile(1.0 - share) or 1.0, LEAST), MOST)
 
 
 def unstretched(half_life_s: float, budget: float) -> Stretch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -49,7 +49,7 @@ def supplies_of(observation: Observation, terms: Terms, known: Knowledge) -> tup
             continue
         work_s = request_work_s(known.work, engine)
         first_work_s = first_work_s or work_s
-        bears = bearable_work(engine, known.work, terms.objective) * first_work_s / work_s
+        bears = bearable_work(engine, known.work, work_s, terms.objective) * first_work_s / work_s
         found.append(_supply(variant, view, engine, bears, known))
     return tuple(found) if found else Missing(reason=why)
 
@@ -66,7 +66,12 @@ def engine_of(variant: Variant, view: VariantView, known: Knowledge) -> Engine |
 @lru_cache(maxsize=512)
 def _calibrated(base: Engine, calibration: Calibration) -> Engine:
     """Remembered, because few calibrations move between two decisions."""
-    return replace(base, iteration=calibration.iteration)
+    return Engine(
+        iteration=calibration.iteration,
+        kv_capacity_tokens=base.kv_capacity_tokens,
+        chunk_tokens=base.chunk_tokens,
+        max_num_seqs=base.max_num_seqs,
+    )
 
 
 def _supply(variant: Variant, view: VariantView, engine: Engine, bears: float, known: Knowledge) -> Supply:

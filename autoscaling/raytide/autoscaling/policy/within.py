@@ -26,8 +26,11 @@ def within(targets: Targets, views: Sequence[VariantView], terms: Terms, dearest
     """The targets within all bounds, and the reasons of those that bind; the `dearest` names give way first."""
     quoted, quota = _within_quotas(targets, terms)
     counted, most = _within_most(quoted, views, terms, dearest)
-    shrunk, lowered = _within_budget(counted, terms, dearest)
-    ordered, budget = _orders_within_budget(shrunk, views, terms, dearest)
+    if terms.max_usd_per_hour is None:
+        return counted, (*quota, *most)
+    prices, budget_usd = prices_of(terms), terms.max_usd_per_hour
+    shrunk, lowered = _within_budget(counted, prices, budget_usd, dearest)
+    ordered, budget = _orders_within_budget(shrunk, views, prices, budget_usd, dearest)
     return ordered, (*quota, *most, *lowered, *budget)
 
 
@@ -39,7 +42,10 @@ def prices_of(terms: Terms) -> Mapping[str, float]:
 
 def paid_usd_per_hour(views: Sequence[VariantView], terms: Terms) -> float:
     """What is paid for at present: ready, starting and draining replicas."""
-    prices = prices_of(terms)
+    return _paid_usd_per_hour(views, prices_of(terms))
+
+
+def _paid_usd_per_hour(views: Sequence[VariantView], prices: Mapping[str, float]) -> float:
     return sum(prices[view.name] * (view.num_ready + view.num_starting + view.num_draining) for view in views)
 
 
@@ -71,39 +77,37 @@ def _within_most(targets: Targets, views: Sequence[VariantView], terms: Terms, d
     return kept, (Reason(rule=Rule.MAX_REPLICAS, says=says, facts={"need": terms.max_replicas}),)
 
 
-def _within_budget(targets: Targets, terms: Terms, dearest: Sequence[str]) -> Bounded:
+def _within_budget(targets: Targets, prices: Mapping[str, float], budget: float, dearest: Sequence[str]) -> Bounded:
     """What runs is stopped only for a budget that it exceeds by itself: what drains is soon gone."""
-    if terms.max_usd_per_hour is None:
-        return dict(targets), ()
-    kept, prices = dict(targets), prices_of(terms)
-    over = sum(prices[name] * num for name, num in kept.items()) - terms.max_usd_per_hour * (1 + _ROUNDING)
+    kept = dict(targets)
+    over = sum(prices[name] * num for name, num in kept.items()) - budget * (1 + _ROUNDING)
+    if over <= 0:
+        return kept, ()
     for name in dearest:
         if over > 0 and prices[name] > 0:
             cut = math.ceil(min(kept[name], over / prices[name]))
             kept[name] -= cut
             over -= cut * prices[name]
-    return kept, _budget_reason(targets, kept, terms.max_usd_per_hour)
+    return kept, _budget_reason(targets, kept, budget)
 
 
 def _orders_within_budget(
-    targets: Targets, views: Sequence[VariantView], terms: Terms, dearest: Sequence[str]
+    targets: Targets, views: Sequence[VariantView], prices: Mapping[str, float], budget: float, dearest: Sequence[str]
 ) -> Bounded:
     """The cheapest orders first."""
-    if terms.max_usd_per_hour is None:
-        return dict(targets), ()
-    left = terms.max_usd_per_hour * (1 + _ROUNDING) - paid_usd_per_hour(views, terms)
-    now, kept = {view.name: view.num_ready + view.num_starting for view in views}, dict(targets)
-    prices = prices_of(terms)
+    left, kept = budget * (1 + _ROUNDING) - _paid_usd_per_hour(views, prices), dict(targets)
+    orders = {view.name: targets[view.name] - view.num_ready - view.num_starting for view in views}
     for name in reversed(dearest):
-        price, orders = prices[name], max(0, kept[name] - now[name])
-        fits = orders if price <= 0 else int(min(orders, max(0.0, left) / price))
-        kept[name] -= orders - fits
-        left -= fits * price
-    return kept, _budget_reason(targets, kept, terms.max_usd_per_hour)
+        price, ordered = prices[name], orders[name]
+        if ordered > 0:
+            fits = ordered if price <= 0 else int(min(ordered, max(0.0, left) / price))
+            kept[name] -= ordered - fits
+            left -= fits * price
+    return kept, _budget_reason(targets, kept, budget)
 
 
 def _budget_reason(wanted: Targets, kept: Targets, budget: float) -> tuple[Reason, ...]:
-    if dict(wanted) == dict(kept):
+    if wanted == kept:
         return ()
     says = f"the budget of ${budget:g}/h allows {sum(kept.values())} of {sum(wanted.values())}"
     return (Reason(rule=Rule.BUDGET, says=says, facts={"need": sum(kept.values())}),)

@@ -42,7 +42,8 @@ class Worth:
 
     def after(self, elapsed_s: float, missing: Floats, requests_per_s: float) -> Worth:
         """With one decision more: `missing` is the share that would miss with 0, 1, 2, … replicas."""
-        values = -requests_per_s * np.diff(_envelope(missing))
+        envelope = _envelope(missing)
+        values = -requests_per_s * (envelope[1:] - envelope[:-1])
         values = values[values > _VALUES[0]]
         kept = 0.5 ** (elapsed_s / self.avoided.half_life_s)
         return replace(
