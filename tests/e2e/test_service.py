@@ -166,8 +166,18 @@ def test_a_decision_of_the_brain_is_explained(cluster: Cluster, service: dict[st
     assert explanation["targets"][0]["target"] == 1
 
 
+@pytest.fixture(scope="module")
+def alone(cluster: Cluster, service: dict[str, Any], declared: Path) -> Path:
+    """The same service with one replica at most: what follows is about that one, and need not wait for others to go."""
+    file = declared.with_name("alone.yaml")
+    file.write_text(declared.read_text().replace("max_replicas: 2", "max_replicas: 1"))
+    applied = cluster.run(["raytide", "apply", str(file)])
+    assert "changed in place" in applied.stdout, applied.stderr
+    return file
+
+
 @pytest.mark.parametrize("fault", ["restart-brain", "restart-controller", "kill-replica"])
-def test_a_drill_is_survived(cluster: Cluster, service: dict[str, Any], fault: str) -> None:
+def test_a_drill_is_survived(cluster: Cluster, alone: Path, fault: str) -> None:
     light = ["--yes", "--json", "--rate", "1", "--max-tokens", "8"]
     ran = cluster.run(["raytide", "drill", fault, "chat", *light])
     # How soon it recovers is the machine's affair; that it does, and what is lost until then, is ours.
@@ -199,12 +209,10 @@ def until(look: Callable[[], Any], reached: Callable[[Any], bool], timeout_s: fl
     return seen
 
 
-def test_a_canary_with_a_wrong_engine_argument_is_one_sentence_and_gone(
-    cluster: Cluster, service: dict[str, Any], declared: Path
-) -> None:
+def test_a_canary_with_a_wrong_engine_argument_is_one_sentence_and_gone(cluster: Cluster, alone: Path) -> None:
     before = calm(cluster)
     refused = cluster.run(
-        ["raytide", "apply", str(declared), "--set", "spec.rollout={canary: {gate: {quality: any}}}",
+        ["raytide", "apply", str(alone), "--set", "spec.rollout={canary: {gate: {quality: any}}}",
          "--set", "spec.engine.args.max_model_le=64"]
     )  # fmt: skip
     assert refused.returncode == 5
@@ -216,9 +224,7 @@ def test_a_canary_with_a_wrong_engine_argument_is_one_sentence_and_gone(
     assert (last["verb"], last["outcome"]) == ("canary", "rolled-back")
 
 
-def test_a_worse_model_is_refused_by_the_gate_and_as_a_canary_meets_no_request(
-    cluster: Cluster, service: dict[str, Any], declared: Path
-) -> None:
+def test_a_worse_model_is_refused_by_the_gate_and_as_a_canary_meets_no_request(cluster: Cluster, alone: Path) -> None:
     trained = cluster.submit(command("train", "output=runs/worse", *SMALL_RUN, "steps=150"))
     assert trained.returncode == 0, trained.stdout
     paths = ["data=data/tiny", "model=runs/worse/export", "registry.name=served"]
@@ -234,7 +240,7 @@ def test_a_worse_model_is_refused_by_the_gate_and_as_a_canary_meets_no_request(
     before = calm(cluster)
     rollout = "spec.rollout={canary: {steps: [50%, 100%], hold: 5s, gate: {quality: no-worse}}}"
     model = "spec.model.source=registry:served@candidate"
-    cluster.run(["raytide", "apply", str(declared), "--set", rollout, "--set", model])
+    cluster.run(["raytide", "apply", str(alone), "--set", rollout, "--set", model])
     (left,) = until(lambda: statuses(cluster), lambda seen: len(seen) == 1)
     assert (left["state"], left["replica_ids"]) == ("RUNNING", before["replica_ids"])
     last = json.loads(cluster.run(["raytide", "history", "chat", "--json"]).stdout)["changes"][-1]
@@ -243,13 +249,13 @@ def test_a_worse_model_is_refused_by_the_gate_and_as_a_canary_meets_no_request(
 
 
 def test_the_rendered_config_works_with_plain_serve_deploy(
-    cluster: Cluster, service: dict[str, Any], declared: Path
+    cluster: Cluster, service: dict[str, Any], alone: Path
 ) -> None:
-    rendered = cluster.run(["raytide", "render", str(declared)])
-    file = declared.with_name("serve.yaml")
+    rendered = cluster.run(["raytide", "render", str(alone)])
+    file = alone.with_name("serve.yaml")
     file.write_text(rendered.stdout)
     deployed = cluster.run(["serve", "deploy", str(file), "-a", cluster.address])
     assert deployed.returncode == 0, deployed.stderr
     until(lambda: status(cluster)["state"], lambda state: state == "RUNNING")
-    assert "nothing to do" in cluster.run(["raytide", "plan", str(declared)]).stdout
+    assert "nothing to do" in cluster.run(["raytide", "plan", str(alone)]).stdout
     assert complete(service["url"], PROMPTS[0])["choices"][0]["text"]
