@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -108,6 +110,22 @@ def test_an_address_is_the_given_one_else_the_environments_else_the_local_cluste
 def test_only_a_loopback_address_is_here() -> None:
     here = [site(address, None).is_here for address in ("http://localhost:1", "http://127.0.0.1:1", "http://head:1")]
     assert here == [True, True, False]
+
+
+@pytest.mark.usefixtures("_at_home")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says without privileges who listens")
+@pytest.mark.parametrize(("program", "is_here"), [("kubectl", False), ("ssh", False), ("python3", True)])
+def test_a_dashboard_that_is_forwarded_from_elsewhere_is_not_here(tmp_path: Path, program: str, is_here: bool) -> None:
+    (tmp_path / program).symlink_to(Path(sys.executable).resolve())  # whose name the process takes
+    listen = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    with subprocess.Popen(
+        [tmp_path / program, "-c", listen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        port = int(process.stdout.readline())
+        assert site(f"http://127.0.0.1:{port}", None).is_here is is_here
+        process.communicate("\n")
 
 
 @pytest.mark.usefixtures("_at_home")

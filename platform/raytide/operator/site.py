@@ -12,7 +12,7 @@ from raytide.core.home import home
 from raytide.core.spec import Cluster, read_as
 from raytide.core.spec.cluster import Gateway, Http
 from raytide.operator.adapters.dashboard import Dashboard
-from raytide.operator.local.ports import LOOPBACK
+from raytide.operator.local.ports import LOOPBACK, is_forwarded
 from raytide.operator.local.record import LocalCluster, recall
 from raytide.operator.serve_api import ServeApi
 
@@ -43,7 +43,10 @@ class Site:
     @property
     def is_here(self) -> bool:
         """Whether the cluster runs on this machine, so that its files are ours to look at."""
-        return urlsplit(self.address).hostname in (LOOPBACK, "localhost", "::1")
+        parts = urlsplit(self.address)
+        if parts.hostname not in (LOOPBACK, "localhost", "::1"):
+            return False
+        return not is_forwarded(parts.port or (443 if parts.scheme == "https" else 80))
 
 
 def site(address: str | None, cluster_file: Path | None) -> Site:

@@ -20,6 +20,8 @@ LOOPBACK = "127.0.0.1"
 TEMP_PREFIX = "raytide-"
 """Of a cluster's temporary folder; short, because Ray's sockets live there: 107 bytes at most."""
 _CLAIM = "ports.json"
+_FORWARDERS = frozenset({"kubectl", "oc", "k9s", "ssh", "socat", "docker-proxy"})
+"""Programs through which a port of this machine is one of another."""
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -45,6 +47,19 @@ def free_ports(num_ports: int) -> list[int]:
 def preferred(port: int) -> int:
     """The port itself where it is free and nobody's to open later, another one otherwise."""
     return port if port not in claimed() and is_free(port) else free_ports(1)[0]
+
+
+def is_forwarded(port: int) -> bool:
+    """Whether a program listens there that forwards to other machines; False where the system does not say who does."""
+    try:
+        listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+        return any(
+            psutil.Process(each.pid).name() in _FORWARDERS
+            for each in listening
+            if each.pid is not None and each.laddr.port == port
+        )
+    except psutil.Error:
+        return False
 
 
 def claim(temp_dir: Path, ports: Iterable[int], pid: int) -> None:
