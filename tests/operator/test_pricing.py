@@ -28,7 +28,9 @@ SPOT = H100 | {"price": "$10/h", "market": "spot"}
         ({"accelerator": "CPU", "cpus": 8}, 0.8),
         ({"accelerator": "CPU", "cpus": 9}, None),
         ({"accelerator": "H100"}, 3.0),
-        ({"accelerator": "H100", "tensor_parallel": 4, "cpus": 99}, 12.0),
+        ({"accelerator": "H100", "tensor_parallel": 4, "cpus": 2}, 12.0),
+        ({"accelerator": "H100", "cpus": 8}, 24.0),  # nobody can use the accelerators that it leaves
+        ({"accelerator": "H100", "cpus": 9}, None),
         ({"accelerator": "H100", "tensor_parallel": 16}, None),
         ({"accelerator": "L4"}, None),
     ],

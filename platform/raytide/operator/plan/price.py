@@ -24,7 +24,9 @@ def _fits(hardware: Hardware, pool: Pool) -> bool:
 
 
 def _share(hardware: Hardware, pool: Pool) -> float:
-    """The part of a node that a stage of a replica takes: of its accelerators where it has some, else of its CPUs."""
-    if pool.gpus_per_node:
-        return hardware.tensor_parallel / pool.gpus_per_node
-    return hardware.cpus / pool.cpus_per_node
+    """The part of a node that a stage of a replica takes: of its accelerators or of its CPUs, of which it takes more.
+
+    What it leaves of the other nobody can use: its dominant share (Ghodsi et al., NSDI 2011).
+    """
+    of_cpus = hardware.cpus / pool.cpus_per_node
+    return max(hardware.tensor_parallel / pool.gpus_per_node, of_cpus) if pool.gpus_per_node else of_cpus
