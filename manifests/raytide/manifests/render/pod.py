@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from raytide.core.spec.kubernetes import Pods
 from raytide.core.units import Seconds
 from raytide.manifests.platform import Platform
+from raytide.manifests.render.merge import laid_over
 from raytide.manifests.render.names import CACHE, HOME, MODELS, quantity
 from raytide.manifests.render.storage import claim_name, weights_claim
 from raytide.manifests.traced import Origin, came, said
@@ -19,6 +21,72 @@ OBJECT_STORE_SHARE: Final = 0.3
 
 RESTRICTED: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 """What the Pod Security Standard `restricted` asks of a container beside what the pod says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayPod:
+    """What differs between the pods of a cluster."""
+
+    role: Literal["head", "worker"]
+    token: Any
+    """Whether it is given the token of its service account."""
+    pods: Pods
+    """As the user declares them, below the key `at`."""
+    at: Origin
+    drain_s: Seconds
+    image: Any
+    resources: dict[str, Any]
+    memory_bytes: int
+    ports: list[dict[str, Any]]
+    health_path: str
+    health_port: int
+    spread: list[dict[str, Any]] | None = None
+    lifecycle: Any = None
+
+
+def pod_spec(platform: Platform, pod: RayPod) -> Any:
+    """The `spec` of a pod's template, with what the user lays over it."""
+    at = pod.at.below("pods")
+    spec = {
+        "serviceAccountName": f"{platform.name}-{pod.role}",
+        "automountServiceAccountToken": pod.token,
+        "securityContext": pod_security(),
+        "imagePullSecrets": pull_secrets(platform),
+        **placement(pod.pods, at),
+        "terminationGracePeriodSeconds": came(whole_seconds(pod.drain_s), at.below("drain")),
+        "topologySpreadConstraints": pod.spread,
+        "containers": [_container(platform, pod)],
+        "volumes": volumes(platform, pod.memory_bytes),
+    }
+    return came(laid_over(spec, pod.pods.pod, at.below("pod")), pod.at)
+
+
+def _container(platform: Platform, pod: RayPod) -> dict[str, Any]:
+    return {
+        "name": f"ray-{pod.role}",
+        "image": pod.image,
+        "securityContext": RESTRICTED,
+        "resources": pod.resources,
+        "ports": pod.ports,
+        "env": environment(),
+        "envFrom": environment_from(platform),
+        "volumeMounts": mounts(platform),
+        # Plain HTTP instead of the commands that KubeRay injects: no process every five seconds, and no wget in the
+        # image. Ray answers these paths without a token (ray 2.60, `dashboard/http_server_head.py`).
+        "readinessProbe": _probe(pod, period_s=5, failures=3),
+        "livenessProbe": _probe(pod, period_s=10, failures=12),
+        "lifecycle": pod.lifecycle,
+    }
+
+
+def _probe(pod: RayPod, *, period_s: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": pod.health_path, "port": pod.health_port},
+        "initialDelaySeconds": 10,
+        "periodSeconds": period_s,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
 
 
 def pod_security() -> dict[str, Any]:

@@ -7,21 +7,8 @@ from typing import Any, Final
 from raytide.core.spec.cluster import Pool
 from raytide.manifests.platform import Platform
 from raytide.manifests.render.head import KEPT
-from raytide.manifests.render.merge import laid_over
 from raytide.manifests.render.names import AGENT_PORT, GROUP_LABEL, METRICS_PORT, cluster_pods, quantity
-from raytide.manifests.render.pod import (
-    RESTRICTED,
-    environment,
-    environment_from,
-    mounts,
-    object_store_bytes,
-    placement,
-    pod_security,
-    pull_secrets,
-    resources,
-    volumes,
-    whole_seconds,
-)
+from raytide.manifests.render.pod import RayPod, object_store_bytes, pod_spec, resources, whole_seconds
 from raytide.manifests.traced import Origin, came, said
 
 DRAIN_S: Final = 330.0
@@ -61,7 +48,7 @@ def worker_group(platform: Platform, index: int) -> Any:
         },
         "template": {
             "metadata": {"annotations": KEPT},
-            "spec": came(laid_over(_pod(platform, pool, at), pool.pods.pod, at.below("pods", "pod")), at),
+            "spec": pod_spec(platform, _pod(platform, pool, at)),
         },
     }
     return came(group, at)
@@ -92,37 +79,27 @@ def _unit_price(pool: Pool) -> float:
     return pool.price / (pool.gpus_per_node or pool.cpus_per_node)
 
 
-def _pod(platform: Platform, pool: Pool, at: Origin) -> dict[str, Any]:
+def _pod(platform: Platform, pool: Pool, at: Origin) -> RayPod:
     image = "cpu" if pool.accelerator == "CPU" else "gpu"
-    seconds = whole_seconds(drain_s(pool))
-    return {
-        "serviceAccountName": f"{platform.name}-worker",
-        "automountServiceAccountToken": said(False, "workers speak to Ray, never to Kubernetes"),
-        "securityContext": pod_security(),
-        "imagePullSecrets": pull_secrets(platform),
-        **placement(pool.pods, at.below("pods")),
-        "terminationGracePeriodSeconds": came(seconds, at.below("pods", "drain")),
-        "topologySpreadConstraints": _spread(platform, pool),
-        "containers": [
-            {
-                "name": "ray-worker",
-                "image": came(platform.kubernetes.images.of(pool.accelerator), platform.at("images", image)),
-                "securityContext": RESTRICTED,
-                "resources": _resources(pool, at),
-                "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
-                "env": environment(),
-                "envFrom": environment_from(platform),
-                "volumeMounts": mounts(platform),
-                "readinessProbe": _probe(5, 3),
-                "livenessProbe": _probe(10, 12),
-                "lifecycle": said(
-                    {"preStop": {"exec": {"command": ["bash", "-c", _DRAIN.format(seconds=seconds)]}}},
-                    "Ray moves replicas and training off the node before it goes",
-                ),
-            }
-        ],
-        "volumes": volumes(platform, pool.memory_per_node),
-    }
+    drain = _DRAIN.format(seconds=whole_seconds(drain_s(pool)))
+    return RayPod(
+        role="worker",
+        token=said(False, "workers speak to Ray, never to Kubernetes"),
+        pods=pool.pods,
+        at=at,
+        drain_s=drain_s(pool),
+        image=came(platform.kubernetes.images.of(pool.accelerator), platform.at("images", image)),
+        resources=_resources(pool, at),
+        memory_bytes=pool.memory_per_node,
+        ports=[{"name": "metrics", "containerPort": METRICS_PORT}],
+        health_path="/api/local_raylet_healthz",
+        health_port=AGENT_PORT,
+        spread=_spread(platform, pool),
+        lifecycle=said(
+            {"preStop": {"exec": {"command": ["bash", "-c", drain]}}},
+            "Ray moves replicas and training off the node before it goes",
+        ),
+    )
 
 
 def _resources(pool: Pool, at: Origin) -> dict[str, Any]:
@@ -146,13 +123,3 @@ def _spread(platform: Platform, pool: Pool) -> list[dict[str, Any]] | None:
             "labelSelector": {"matchLabels": {**cluster_pods(platform), GROUP_LABEL: pool.name}},
         }
     ]
-
-
-def _probe(period_s: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": "/api/local_raylet_healthz", "port": AGENT_PORT},
-        "initialDelaySeconds": 10,
-        "periodSeconds": period_s,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
-    }
