@@ -11,7 +11,7 @@ _MOST_NESTED: Final = 1000
 _NESTS: Final = re.compile(r"<(/?)(?:div|article)\b", re.IGNORECASE)
 
 
-class TooDeep(Exception):
+class TooDeep(ValueError):
     """A page of more levels than a person writes; the message says how many."""
 
 

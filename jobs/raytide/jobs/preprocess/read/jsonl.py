@@ -10,9 +10,8 @@ import msgspec
 
 from raytide.core.spec.preprocess import Corpus
 from raytide.jobs.preprocess.read.chat import Malformed, text_of
-from raytide.jobs.preprocess.read.record import Read, Record, Unread
+from raytide.jobs.preprocess.read.record import TOO_LARGE, UNDECODABLE, Read, Record, Unread
 from raytide.jobs.preprocess.read.stream import FAILURES, decompressed, failure
-from raytide.jobs.preprocess.read.text import TOO_LARGE, UNDECODABLE
 
 _SKIP_BYTES: Final = 1 << 20
 

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from raytide.core.spec.preprocess import Corpus
 from raytide.jobs.preprocess.read.chat import Malformed, text_of
-from raytide.jobs.preprocess.read.record import Read, Record, Unread
+from raytide.jobs.preprocess.read.record import TOO_LARGE, UNDECODABLE, Read, Record, Unread
 from raytide.jobs.preprocess.read.stream import FAILURES, failure, opened
-from raytide.jobs.preprocess.read.text import TOO_LARGE, UNDECODABLE
 
 _ROWS_PER_BATCH: Final = 256
 

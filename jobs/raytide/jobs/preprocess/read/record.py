@@ -6,7 +6,11 @@ A failure is located as the document would have been (`shard.jsonl.gz:17`), so t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+UNDECODABLE: Final = "undecodable"
+TOO_LARGE: Final = "too_large"
+TOO_DEEP: Final = "too_deep"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final
 
-from raytide.jobs.preprocess.read.record import Unread
+from raytide.jobs.preprocess.read.html import TooDeep
+from raytide.jobs.preprocess.read.record import TOO_DEEP, UNDECODABLE, Unread
 
 _BUFFER_BYTES: Final = 1 << 20
 COMPRESSIONS: Final = (".gz", ".zst")
@@ -45,8 +46,12 @@ def decompressed(url: str) -> Iterator[IO[bytes]]:
 
 
 def failure(source: str, error: Exception) -> Unread:
-    """What ended the reading of a file, of those that `FAILURES` names."""
+    """What ended the reading of a document or a file, of those that `FAILURES` names."""
     detail = str(error) or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return Unread(source, UNDECODABLE, detail)
+    if isinstance(error, TooDeep):
+        return Unread(source, TOO_DEEP, detail)
     if isinstance(error, EOFError) or "Truncated" in detail:
         return Unread(source, "truncated", detail)
     damaged = isinstance(error, (zlib.error, gzip.BadGzipFile, ValueError)) or "decompress failed" in detail

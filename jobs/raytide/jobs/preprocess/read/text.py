@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from raytide.core.spec.preprocess import Corpus
-from raytide.jobs.preprocess.read.html import TooDeep, main_text
-from raytide.jobs.preprocess.read.record import Read, Record, Unread
+from raytide.jobs.preprocess.read.html import main_text
+from raytide.jobs.preprocess.read.record import TOO_LARGE, Read, Record, Unread
 from raytide.jobs.preprocess.read.stream import FAILURES, decompressed, failure
-
-UNDECODABLE: Final = "undecodable"
-TOO_LARGE: Final = "too_large"
-TOO_DEEP: Final = "too_deep"
 
 
 def read_text(url: str, source: str, corpus: Corpus) -> Iterator[Read]:
@@ -37,9 +32,5 @@ def _whole(url: str, source: str, max_bytes: int, text_of: Callable[[bytes], str
         if len(content) > max_bytes:
             return Unread(source, TOO_LARGE, f"more than {max_bytes} bytes")
         return Record(source, text_of(content))
-    except UnicodeDecodeError as error:
-        return Unread(source, UNDECODABLE, str(error))
-    except TooDeep as error:
-        return Unread(source, TOO_DEEP, str(error))
     except FAILURES as error:
         return failure(source, error)

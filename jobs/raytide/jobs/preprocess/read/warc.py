@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from raytide.core.spec.preprocess import Corpus
-from raytide.jobs.preprocess.read.html import TooDeep, main_text
-from raytide.jobs.preprocess.read.record import Read, Record, Unread
+from raytide.jobs.preprocess.read.html import main_text
+from raytide.jobs.preprocess.read.record import TOO_LARGE, Read, Record, Unread
 from raytide.jobs.preprocess.read.stream import FAILURES, failure, opened
-from raytide.jobs.preprocess.read.text import TOO_DEEP, TOO_LARGE, UNDECODABLE
 
 
 def read_warc(url: str, source: str, corpus: Corpus) -> Iterator[Read]:
@@ -36,10 +35,6 @@ def _response(record: Any, source: str, max_bytes: int) -> Read:
         return Unread(source, "truncated", f"{len(content)} of {declared} bytes")
     try:
         return _page(_http(content), source, max_bytes)
-    except UnicodeDecodeError as error:
-        return Unread(source, UNDECODABLE, str(error))
-    except TooDeep as error:
-        return Unread(source, TOO_DEEP, str(error))
     except FAILURES as error:
         return failure(source, error)
 
