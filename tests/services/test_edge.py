@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.live.routes import HELD_HEADER
+from raytide.services.engines.arrived import arrived_s
 from raytide.services.engines.edge import Edge
 from raytide.services.engines.meter import ReplicaMeter
 
@@ -91,6 +94,29 @@ def test_who_has_not_its_key_is_answered_nothing(
     assert [answer.status_code for answer in answers] == [401, 401, 401]
     assert all(KEY not in f"{answer.headers} {answer.text}" for answer in answers)
     assert reported(101.0).errors == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "held_s"),
+    [("30.5", 30.5), (None, 0.0), ("soon", 0.0), ("-1", 0.0), ("nan", 0.0), ("inf", 0.0), ("1e9", 0.0), ("\xb2", 0.0)],
+)
+def test_a_request_came_as_much_earlier_as_a_gateway_says_that_it_was_held(
+    meter: ReplicaMeter, said: str | None, held_s: float
+) -> None:
+    seen: list[float] = []
+
+    async def routes(_scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(time.time() - arrived_s())
+
+    headers = [(b"authorization", f"Bearer {KEY}".encode())]
+    headers += [] if said is None else [(HELD_HEADER.encode(), said.encode("latin-1"))]
+    scope = {"type": "http", "path": "/v1/completions", "headers": headers}
+
+    async def nothing(*_: Any) -> Any:
+        return {}
+
+    asyncio.run(Edge(routes, meter, KEY)(scope, nothing, nothing))
+    assert seen == [pytest.approx(held_s, abs=1.0)]
 
 
 def test_an_answer_passes_unchanged(edge: Edge, root_path: str) -> None:

@@ -17,8 +17,10 @@ import pytest
 
 from raytide.autoscaling.codec import plain
 from raytide.autoscaling.live.reports import ReplicaReport
+from raytide.autoscaling.live.routes import HELD_HEADER
 from raytide.autoscaling.performance.engine import Engine as Speed
 from raytide.autoscaling.performance.engine import Iteration
+from raytide.services.engines.edge import Edge
 from raytide.services.engines.engine import Engine, Measured, start
 from raytide.services.engines.listener import Listener
 from raytide.services.engines.meter import ReplicaMeter
@@ -105,7 +107,13 @@ def _serving(settings: EngineSettings) -> Iterator[Served]:
         routes = await engine.routes()
         measured = await engine.measure(routes)
         meter.reset(time.time())
-        listener = Listener(routes, "127.0.0.1")
+        edge = Edge(routes, meter, "k")
+
+        async def let_in(scope: Any, receive: Any, send: Any) -> None:
+            bearer = [(b"authorization", b"Bearer k")] if scope["type"] == "http" else []
+            await edge({**scope, "headers": [*scope.get("headers", ()), *bearer]}, receive, send)
+
+        listener = Listener(let_in, "127.0.0.1")
         listener.start()
         url = f"http://{listener.address}"
         return Served(url=url, meter=meter, measured=measured, engine=engine), listener
@@ -257,6 +265,18 @@ def test_it_counts_arrivals_first_tokens_answers_and_iterations(served: Served) 
     assert report.iterations.num >= 14
     assert report.iterations.sequences >= 14
     assert report.iterations.seconds > 0
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_a_request_that_a_gateway_has_held_counts_when_it_came(served: Served, is_streamed: bool) -> None:
+    _until(lambda: served.report().running == 0)
+    body = {"model": "chat", "prompt": PROMPT, "max_tokens": 2, "stream": is_streamed}
+    headers, now_s = {HELD_HEADER: "40.0"}, time.time()
+    httpx.post(f"{served.url}/v1/completions", json=body, headers=headers, timeout=60, trust_env=False)
+    served.post("/v1/completions", prompt=PROMPT, max_tokens=2)
+    first, second = sorted(served.report().arrivals)
+    assert first == pytest.approx(now_s - 40, abs=2)
+    assert second == pytest.approx(now_s, abs=10)
 
 
 def test_it_says_what_it_can_do(served: Served) -> None:

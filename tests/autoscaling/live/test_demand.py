@@ -57,6 +57,13 @@ def test_after_a_silence_it_goes_on_where_the_reports_begin(report_of: ReportOf)
     assert _seconds(demand) == [7 + 2, 1]
 
 
+def test_after_a_silence_whoever_waited_through_it_is_counted_when_it_came(report_of: ReportOf) -> None:
+    before = demand_of(Unobserved(since_s=90), [report_of(93.0, {92: 1})], TERMS, 95.0)[1]
+    back = [report_of(161.0, {155: 1, 156: 1, 158: 2, 160: 1})]
+    demand, _ = demand_of(before.resumed(back), back, TERMS, 170.0)
+    assert _seconds(demand) == [1, 1, 0, 2, 0, 1]
+
+
 def _shed(num: int, of: int) -> ClassCount:
     return ClassCount(num=of, prompt_tokens=100 * of, num_shed=num, shed_prompt_tokens=100 * num)
 

@@ -154,6 +154,22 @@ def test_while_the_first_replica_is_on_its_way_it_is_still_calm(fleet_of: FleetO
     assert awake.num_arrivals == 3
 
 
+def test_who_waits_for_a_service_to_wake_is_counted_when_it_came_and_not_when_a_replica_took_it(
+    fleet_of: FleetOf, report_of: ReportOf
+) -> None:
+    observer, waking = Observer(), fleet_of("", target=1, a=103.0)
+    _observe(observer, fleet_of("", target=0), now_s=100.0)
+    for now_s in (105.0, 110.0, 115.0):
+        seen = observer.observe((waking,), TERMS, now_s, 15.0, num_queued=9)
+        assert isinstance(seen.demand, Demand)
+        assert (seen.demand.span_s, seen.num_queued) == (0.0, 9)
+    observer.hear(report_of(120.0, dict.fromkeys(range(103, 116), 1)), 120.0)
+    awake = _observe(observer, fleet_of("a"), now_s=121.0).demand
+    assert isinstance(awake, Demand)
+    assert awake.arrivals.max() == 1
+    assert (awake.num_arrivals, awake.span_s) == (13, 21.0)
+
+
 def test_a_service_whose_replicas_are_lost_is_silent_and_not_asleep(fleet_of: FleetOf, report_of: ReportOf) -> None:
     observer = _heard(report_of(100.0))
     _observe(observer, fleet_of("a"), now_s=100.0)

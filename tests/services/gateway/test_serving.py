@@ -220,6 +220,24 @@ def test_requests_are_held_until_a_replica_is_there(home: Path) -> None:
     run(body())
 
 
+def test_a_replica_hears_how_long_a_request_has_waited_for_it(home: Path) -> None:
+    async def body() -> None:
+        replica = Replica()
+        async with world(home, replica) as at:
+            at.serve(upstreams=(), waking=True)
+            waiting = asyncio.create_task(at.complete())
+            await asyncio.sleep(1.2)
+            at.serve()
+            await waiting
+            await at.complete(headers={"x-raytide-held-s": "500"})
+        held, straight = (each.get("x-raytide-held-s") for each in replica.headers)
+        assert held is not None
+        assert 1.0 <= float(held) < 20.0
+        assert straight is None
+
+    run(body())
+
+
 def test_who_has_waited_for_a_replica_is_served_in_turn_and_a_newcomer_meanwhile_turned_away(home: Path) -> None:
     async def body() -> None:
         replica = Replica()

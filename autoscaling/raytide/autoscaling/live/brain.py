@@ -183,8 +183,8 @@ class Brain:
         self._fleets = await asyncio.to_thread(self._see, self._variants, self._targets())
         settings, now_s = self._settings, self._now_s()
         self._looked_s, terms = now_s, self._terms(now_s)
-        seen = self._observer.observe(self._fleets, terms, now_s, settings.stale_after_s)
-        seen = replace(seen, num_queued=self._num_queued(now_s))
+        num_queued = self._num_queued(now_s)
+        seen = self._observer.observe(self._fleets, terms, now_s, settings.stale_after_s, num_queued)
         self._decide(seen, settings, terms, now_s)
 
     def _terms(self, now_s: float) -> Terms:

@@ -35,8 +35,12 @@ class Unobserved:
     """At the gateways, by the second in which they said so; seconds in which none spoke are left out."""
 
     def resumed(self, reports: Sequence[ReplicaReport]) -> Unobserved:
-        """Going on where these reports begin: what came while nobody could report is not known, and not calm."""
-        since_s = max(self.since_s, int(min((report.since_s for report in reports), default=self.since_s)))
+        """Going on where these reports begin: what came while nobody could report is not known, and not calm.
+
+        Except for requests that waited at a gateway: from the first of them on all is known.
+        """
+        begins = [min([int(report.since_s), *report.arrivals]) for report in reports]
+        since_s = max(self.since_s, min(begins, default=self.since_s))
         late = _late_first(self.arrivals, since_s)
         return Unobserved(since_s=since_s, arrivals=late, classes=_from(since_s, self.classes))
 

@@ -73,23 +73,30 @@ class Observer:
             and (report.replica in known or heard_s > looked_s)
         )
 
-    def observe(self, fleets: Sequence[Fleet], terms: Terms, now_s: float, stale_after_s: float) -> Observation:
-        """The service at `now_s`; replicas that were not heard within `stale_after_s` say nothing."""
+    def observe(
+        self, fleets: Sequence[Fleet], terms: Terms, now_s: float, stale_after_s: float, num_queued: int = 0
+    ) -> Observation:
+        """The service at `now_s`, with so many requests that wait for its first replica.
+
+        Replicas that were not heard within `stale_after_s` say nothing.
+        """
         live = self._inbox.latest(now_s - stale_after_s)
         self._sleeps = _sleeps(fleets, sleeps=self._sleeps)
         silent = None if self._sleeps else _silence(fleets, live, stale_after_s)
         new = () if silent else self._inbox.empty()
         views = tuple(self._view(fleet, live, new, now_s) for fleet in fleets)
-        demand = silent or self._demand(new, terms, now_s)
+        demand = silent or self._demand(new, terms, now_s, num_queued)
         self._is_silent = silent is not None
         self._inbox.forget(now_s - max(_FORGOTTEN_AFTER_S, stale_after_s))
-        return Observation(at_s=now_s, demand=demand, variants=views)
+        return Observation(at_s=now_s, demand=demand, variants=views, num_queued=num_queued)
 
-    def _demand(self, new: Sequence[ReplicaReport], terms: Terms, now_s: float) -> Demand:
+    def _demand(self, new: Sequence[ReplicaReport], terms: Terms, now_s: float, num_queued: int) -> Demand:
         before = self._unobserved
         if self._is_silent:
             before = before.resumed(new) if new else before.after(int(now_s - REPORTED_AFTER_S))
-        demand, self._unobserved = demand_of(before, new, terms, now_s, is_asleep=self._sleeps)
+        # Whoever waits is counted once a replica reports it: until then time stands still, and is not calm.
+        is_calm = self._sleeps and not num_queued
+        demand, self._unobserved = demand_of(before, new, terms, now_s, is_asleep=is_calm)
         return demand
 
     def _view(

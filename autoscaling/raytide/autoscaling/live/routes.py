@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from raytide.autoscaling.codec import plain, typed
 from raytide.autoscaling.live.reports import ReplicaReport
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.performance.engine import Engine
 from raytide.autoscaling.terms import Objective
+
+HELD_HEADER: Final = "x-raytide-held-s"
+"""Of a request to a replica: the seconds that a gateway has kept it, for it came to the service by so much earlier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

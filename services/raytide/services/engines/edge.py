@@ -8,9 +8,12 @@ from typing import Final
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from raytide.autoscaling.live.routes import HELD_HEADER
+from raytide.services.engines.arrived import note_held
 from raytide.services.engines.meter import ReplicaMeter
 
 GENERATING_PATHS: Final = ("/v1/completions", "/v1/chat/completions")
+_HELD: Final = HELD_HEADER.encode()
 
 _REFUSAL: Final = JSONResponse(
     {"error": {"message": "replicas answer gateways alone", "type": "authentication_error", "code": "invalid_api_key"}},
@@ -33,13 +36,13 @@ class Edge:
         if scope["type"] != "lifespan" and not self._is_let_in(scope):
             await _REFUSAL(scope, receive, send)
         elif path in GENERATING_PATHS:
+            note_held(_header(scope, _HELD))
             await self._routes(scope, receive, self._counting_errors(send))
         else:
             await self._routes(scope, receive, send)
 
     def _is_let_in(self, scope: Scope) -> bool:
-        said = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        return hmac.compare_digest(said, self._bearer)
+        return hmac.compare_digest(_header(scope, b"authorization") or b"", self._bearer)
 
     def _counting_errors(self, send: Send) -> Send:
         async def counted(message: Message) -> None:
@@ -48,3 +51,7 @@ class Edge:
             await send(message)
 
         return counted
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == wanted), None)

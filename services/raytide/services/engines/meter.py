@@ -38,7 +38,10 @@ class ReplicaMeter:
         self.reset(started_s)
 
     def count_arrival(self, at_s: float, *, num: int, prompt_tokens: int) -> None:
-        """A request for `num` sequences has reached the engine; the prompt is computed once."""
+        """A request for `num` sequences, which came to the service then, has reached the engine.
+
+        Its prompt is computed once.
+        """
         self._arrivals[int(at_s)] += Arrivals(num=num, prompt_tokens=prompt_tokens)
 
     def count_error(self) -> None:

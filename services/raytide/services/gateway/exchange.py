@@ -16,6 +16,7 @@ from typing import Final
 
 from starlette.types import Receive, Send
 
+from raytide.autoscaling.live.routes import HELD_HEADER
 from raytide.services.feedback.recorder import Heard, Recorder
 from raytide.services.gateway.admission import OVERLOADED, class_of, never_in_time, patience_s, turned_away
 from raytide.services.gateway.asked import Asked, asked_of, with_usage
@@ -41,6 +42,8 @@ from raytide.services.ledger.usage import Outcome
 _LOST: Final = Refusal(
     status=502, kind=UPSTREAM, code="replica_lost", message="the replica ended before its answer did"
 )
+_TOLD_S: Final = 1.0
+"""Demand is counted by the second."""
 _LATE: Final = Refusal(status=504, kind=UPSTREAM, code="deadline_exceeded", message="the request's deadline has passed")
 
 
@@ -71,6 +74,7 @@ class Exchange:
         self._outgoing = Outgoing(self._id, send, outlet)
         self._span = desk.traces.begin(self._id, headers.trace_context())
         self._first_s = math.inf
+        self._admitted_s = math.inf
         self._events: EventStream | None = None
         self._whole_usage: Usage | None = None
         self._revision = ""
@@ -165,6 +169,7 @@ class Exchange:
         self, fleet: Fleet, asked: Asked, body: bytes, patience: float, deadline_s: float | None
     ) -> Opened:
         """The answer's beginning, from a replica that is there now or from one that comes in time."""
+        self._admitted_s = time.monotonic()
         canary = self._desk.directory.canary(fleet, asked.session)
         tries, opened = Tries(), await self._from_canary(canary, asked, body) if canary else None
 
@@ -203,7 +208,9 @@ class Exchange:
     @property
     def _about(self) -> Mapping[str, str]:
         """The headers that a replica is sent."""
-        return {"X-Request-Id": self._id, **self._span.context}
+        held_s = time.monotonic() - self._admitted_s
+        held = {HELD_HEADER: f"{held_s:.1f}"} if held_s >= _TOLD_S else {}
+        return {"X-Request-Id": self._id, **held, **self._span.context}
 
     def _judge(self, fleet: Fleet, outcome: Outcome, num_tokens: float, *, is_whole: bool) -> None:
         if self._seen is None:

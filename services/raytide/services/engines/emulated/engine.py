@@ -15,6 +15,7 @@ from raytide.autoscaling.codec import typed
 from raytide.autoscaling.live.reports import RequestSample
 from raytide.autoscaling.performance.engine import Engine as Speed
 from raytide.core.errors import RaytideError
+from raytide.services.engines.arrived import arrived_s
 from raytide.services.engines.emulated.batch import Batch, Iteration, Sequence
 from raytide.services.engines.emulated.openai import OpenAI
 from raytide.services.engines.engine import Measured
@@ -91,7 +92,7 @@ class EmulatedEngine:
 
     async def generate(self, prompt_tokens: int, output_tokens: int, num: int) -> AsyncGenerator[tuple[int, int]]:
         """`(choice, tokens)` whenever one of `num` answers to a prompt has grown; leaving early aborts them all."""
-        self._meter.count_arrival(time.time(), num=num, prompt_tokens=prompt_tokens)
+        self._meter.count_arrival(arrived_s(), num=num, prompt_tokens=prompt_tokens)
         news = asyncio.Event()
         answers = [self._add(prompt_tokens, output_tokens, news, is_first=index == 0) for index in range(num)]
         seen = [0] * num
