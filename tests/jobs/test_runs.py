@@ -16,6 +16,7 @@ from raytide.core.errors import RaytideError
 from raytide.core.spec.train import Anomalies, TrainSpec
 from raytide.jobs.train import loop as module
 from raytide.jobs.train import run
+from raytide.jobs.train.checkpoints import Found
 from raytide.jobs.train.dataset import Dataset, packed
 from raytide.jobs.train.events import read_events
 from raytide.jobs.train.goodput import begin
@@ -163,6 +164,27 @@ def test_batches_that_stay_broken_are_left_behind_from_the_latest_checkpoint(tmp
     last = told(of)[-1]
     # Back from step 9 to 5, past ten batches.
     assert (last["step"], last["position"]) == (23, 28)
+
+
+def test_a_run_that_finds_no_whole_checkpoint_to_go_back_to_ends_instead_of_going_on_as_if_at_step_0(
+    tmp_path: Path,
+) -> None:
+    of = plan(tmp_path, anomalies=Anomalies(patience=2))
+    worker = learner(of)
+    worker.broken = (7, 8, 9)
+    loop = Loop(of, ALONE, worker, NextToken(DATASET))
+    newest = loop._checkpoints.newest
+
+    def after_the_disk_has_lost_them() -> Found:
+        for state in of.checkpoints.glob("*/state.pt"):
+            state.write_bytes(b"")
+        return newest()
+
+    loop._checkpoints.newest = after_the_disk_has_lost_them  # type: ignore[method-assign]
+    assert loop.run() == (
+        f"Training cannot go on at step 10: its loss is not finite, and no checkpoint in {of.checkpoints} is whole; "
+        "choose a new spec.output."
+    )
 
 
 def test_a_run_that_cannot_be_saved_from_diverging_says_so(tmp_path: Path) -> None:

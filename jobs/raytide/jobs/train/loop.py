@@ -70,7 +70,7 @@ class Loop:
             case Action.STOP:
                 return self._diverged(verdict)
             case Action.ROLL_BACK:
-                self._roll_back(verdict)
+                return self._roll_back(verdict)
             case _:
                 self._advance(agreed, verdict, self._objective.samples.num_tokens_of(batch))
         return ""
@@ -164,10 +164,16 @@ class Loop:
         self._learner.restore(saved["learner"])
         return Progress.read(saved["progress"]), True
 
-    def _roll_back(self, verdict: Verdict) -> None:
+    def _roll_back(self, verdict: Verdict) -> str:
+        """Empty, or why there is no way back: weights that nobody can restore are not those of any step."""
         after = self._at.position + 1
         self._learner.discard()
-        at, _ = self._restore()
+        at, was_restored = self._restore()
+        if not was_restored:
+            return (
+                f"Training cannot go on at step {self._at.step + 1}: {verdict.reason}, and no checkpoint in "
+                f"{self._plan.checkpoints} is whole; choose a new spec.output."
+            )
         history = replace(at.history, skipped_in_a_row=0, rollbacks=verdict.history.rollbacks)
         self._at = replace(at, position=after, history=history)
         if self._recorder is not None:
@@ -176,6 +182,7 @@ class Loop:
             f"{self._spec.anomalies.patience + 1} batches in a row could not be learnt from, the last because "
             f"{verdict.reason}; back to step {at.step}, and on with the batches after them"
         )
+        return ""
 
     def _diverged(self, verdict: Verdict) -> str:
         return (
