@@ -113,3 +113,10 @@ def test_what_is_missing_is_told(here: Callable[..., Ran], store: Store) -> None
     alone = here("feedback", "export", "chat", "--output", "pairs")
     assert (alone.exit_code, "make no pair yet" in alone.err) == (1, True)
     assert here("feedback", "show", "chat", "--since", "soon").exit_code == 2
+
+
+@pytest.mark.usefixtures("judged")
+def test_what_was_judged_later_can_be_left_out(here: Callable[..., Ran]) -> None:
+    assert "none was judged from 30d until 1h ago" in here("feedback", "show", "chat", "--until", "1h").err
+    backwards = here("feedback", "export", "chat", "--output", "pairs", "--since", "1h", "--until", "2h")
+    assert (backwards.exit_code, "begins after --until 2h has ended" in backwards.err) == (2, True)

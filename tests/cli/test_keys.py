@@ -82,6 +82,13 @@ def test_an_option_that_means_nothing_is_refused_and_no_key_is_made(here: Here, 
     assert json.loads(here("keys", "list", "--json").out) == {"keys": []}
 
 
+@pytest.mark.parametrize("name", ["", " ", "team\na", "x" * 201])
+def test_a_name_that_nobody_could_read_is_refused_and_no_key_is_made(here: Here, name: str) -> None:
+    ran = here("keys", "create", name)
+    assert (ran.exit_code, "in 1 to 200 characters, as team-a" in ran.err) == (2, True)
+    assert json.loads(here("keys", "list", "--json").out) == {"keys": []}
+
+
 def test_an_unknown_key_and_an_unknown_database_are_one_sentence(here: Here) -> None:
     unknown = here("keys", "revoke", "nobody")
     assert (unknown.exit_code, unknown.out) == (1, "")

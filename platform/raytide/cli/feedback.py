@@ -8,13 +8,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from raytide.cli.ledgers import LedgerUrl, existing
 from raytide.cli.options import AsJson, ClusterFile
-from raytide.cli.values import duration_s
+from raytide.cli.values import BadOption, duration_s
 from raytide.core.errors import RaytideError
 from raytide.operator.site import site
 
@@ -26,20 +26,24 @@ app = typer.Typer(
     help="What clients think of answers, and preferences to train on.", no_args_is_help=True, rich_markup_mode=None
 )
 
+_NOW: Final = "0s"
+
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name, such as chat.")]
 Since = Annotated[str, typer.Option(help="How long ago it begins, as 24h or 30d.")]
+Until = Annotated[str, typer.Option(help="How long ago it ends, as 1d; else now.")]
 
 
 @app.command()
 def show(
     service: Service,
     since: Since = "30d",
+    until: Until = _NOW,
     cluster: ClusterFile = None,
     ledger: LedgerUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how each revision's answers were judged, the latest revision last."""
-    judged = _judged(service, since, ledger, cluster)
+    judged = _judged(service, since, until, ledger, cluster)
     rows = [_row(revision, answers) for revision, answers in _by_revision(judged).items()]
     typer.echo(json.dumps({"revisions": rows}, indent=2) if as_json else "\n".join(map(_line, rows)))
 
@@ -49,6 +53,7 @@ def export(
     service: Service,
     output: Annotated[Path, typer.Option(help="The folder to make, for `preferences` of a train job.")],
     since: Since = "30d",
+    until: Until = _NOW,
     cluster: ClusterFile = None,
     ledger: LedgerUrl = None,
 ) -> None:
@@ -58,7 +63,7 @@ def export(
 
     if output.exists():
         raise RaytideError(f"{output} exists; choose another --output, such as one with the day in its name")
-    judged = _judged(service, since, ledger, cluster)
+    judged = _judged(service, since, until, ledger, cluster)
     found = preferences(judged)
     if not found.pairs:
         raise RaytideError(
@@ -73,7 +78,7 @@ def export(
     typer.echo(f"{len(found.pairs)} pairs in {output}; {found.num_unpaired} thumbs stand alone and are not in it")
 
 
-def _judged(service: str, since: str, ledger: str | None, cluster: Path | None) -> list[Judged]:
+def _judged(service: str, since: str, until: str, ledger: str | None, cluster: Path | None) -> list[Judged]:
     """At least one.
 
     Raises:
@@ -81,18 +86,21 @@ def _judged(service: str, since: str, ledger: str | None, cluster: Path | None) 
     """
     from raytide.services.feedback.store import Store
 
-    lasting_s = duration_s("--since", since)
+    begun_s, ended_s = (time.time() - duration_s(*each) for each in (("--since", since), ("--until", until)))
+    if begun_s >= ended_s:
+        raise BadOption(f"--since {since} begins after --until {until} has ended; write a longer --since")
     if (engine := existing(ledger, site(None, cluster))) is None:
-        raise RaytideError(_none(service, since, 0))
+        raise RaytideError(_none(service, since, until, 0))
     store = Store(engine)
-    if not (judged := store.judged(service, time.time() - lasting_s)):
-        raise RaytideError(_none(service, since, store.num_answers(service)))
+    if not (judged := [one for one in store.judged(service, begun_s) if one.judged_s < ended_s]):
+        raise RaytideError(_none(service, since, until, store.num_answers(service)))
     return judged
 
 
-def _none(service: str, since: str, num_answers: int) -> str:
+def _none(service: str, since: str, until: str, num_answers: int) -> str:
     if num_answers:
-        return f"{num_answers} answers of {service!r} are kept and none was judged within {since}"
+        times = f"within {since}" if until == _NOW else f"from {since} until {until} ago"
+        return f"{num_answers} answers of {service!r} are kept and none was judged {times}"
     return (
         f"no answer of {service!r} is kept: declare `spec.feedback` of the service and apply it; if that was elsewhere,"
         " set RAYTIDE_HOME or --ledger as there"

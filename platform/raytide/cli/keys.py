@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from raytide.services.ledger.usage import UsageSum
 
 app = typer.Typer(help="API keys: who may call, and how much.", no_args_is_help=True, rich_markup_mode=None)
+
+_LONGEST_NAME: Final = 200
 
 Usd = Annotated[str | None, typer.Option(metavar="USD", help="Most that the key may spend, as 25 or 0.5.")]
 
@@ -45,6 +47,7 @@ def create(
     """Make a key and show its secret, once: only a hash of it is kept."""
     from raytide.services.ledger.account import Limits
 
+    parsed("NAME", name, _name)
     limits = Limits(
         requests_per_minute=_count("--requests-per-minute", requests_per_minute),
         tokens_per_minute=_count("--tokens-per-minute", tokens_per_minute),
@@ -102,6 +105,12 @@ def _count(option: str, text: str | None) -> int | None:
     if count == 0:
         raise BadOption(f"{option} is 0; write a number above zero, or revoke the key")
     return count
+
+
+def _name(text: str) -> str:
+    if text.strip() == text and text.isprintable() and 0 < len(text) <= _LONGEST_NAME:
+        return text
+    raise ValueError(f"who will use the key, in 1 to {_LONGEST_NAME} characters, as team-a")
 
 
 def _budget(per_day: str | None, total: str | None) -> Budget | None:

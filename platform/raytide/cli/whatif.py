@@ -20,6 +20,8 @@ from raytide.cli.values import BadOption, listed
 from raytide.core.units import parse_duration_s, parse_usd_per_hour
 
 _BAR: Final = 18
+_MOST_TRAFFIC: Final = 1000.0
+"""Times the trace, and its inverse the least: every copy of a request is played."""
 """Characters of the longest bar of the cost curve."""
 
 
@@ -103,9 +105,9 @@ def _factor(text: str) -> float:
         factor = float(text)
     except ValueError:
         factor = 0.0
-    if 0 < factor < float("inf"):
+    if 1.0 / _MOST_TRAFFIC <= factor <= _MOST_TRAFFIC:
         return factor
-    raise ValueError("a factor above 0, as 0.5 or 2")
+    raise ValueError(f"a factor from {1.0 / _MOST_TRAFFIC:g} to {_MOST_TRAFFIC:g}, as 0.5 or 2")
 
 
 def _count(text: str) -> int:
