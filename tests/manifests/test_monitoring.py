@@ -80,3 +80,21 @@ def test_where_no_prometheus_is_declared_nothing_is_watched(declare: Declare) ->
     assert _questions(declare()) == []
     kinds: set[Any] = {one.kind for one in objects(declare())}
     assert "PodMonitor" not in kinds
+
+
+def test_rays_dashboard_is_told_where_grafana_and_prometheus_are(declare: Declare) -> None:
+    where = (
+        "    grafana: {url: http://grafana.a, browser_url: https://g.example.com, prometheus_url: http://prom.a:9090}\n"
+    )
+    told = _variables(declare(CLUSTER.replace("    namespace: ml\n", f"    namespace: ml\n{where}")))
+    assert told["RAY_GRAFANA_HOST"] == "http://grafana.a"
+    assert told["RAY_GRAFANA_IFRAME_HOST"] == "https://g.example.com"
+    assert told["RAY_PROMETHEUS_HOST"] == "http://prom.a:9090"
+    assert not any(name.startswith("RAY_GRAFANA") for name in _variables(declare(CLUSTER)))
+
+
+def _variables(platform: Platform) -> dict[str, str]:
+    """Of the head's container."""
+    (cluster,) = (one for one in objects(platform) if one.kind == "RayCluster")
+    (container, *_) = cluster.value["spec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    return {each["name"]: str(each["value"]) for each in container["env"]}

@@ -72,3 +72,16 @@ def test_its_processes_inherit_the_marker_the_home_and_this_python(tmp_path: Pat
 def test_a_users_own_authentication_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     assert environment(tmp_path, CLUSTER)["RAY_AUTH_MODE"] == "token"
+
+
+def test_a_grafana_with_rays_configuration_finds_our_graphs_beside_rays(
+    ray: Callable[[str], None], tmp_path: Path
+) -> None:
+    ray('ls "$RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR"; exit 7')
+    home = tmp_path / "home"
+    with pytest.raises(RaytideError):
+        start(home, 8000)
+    assert (home / "ray.log").read_text() == "raytide.json\n"
+    left = recall(home)
+    assert left is not None
+    end(home, left)

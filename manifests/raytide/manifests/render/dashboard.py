@@ -89,14 +89,18 @@ _PANELS: Final = (
 def dashboard(platform: Platform) -> Iterator[Rendered]:
     """The dashboard; nothing where no Prometheus is declared."""
     if platform.kubernetes.monitoring:
-        text = json.dumps(_dashboard(platform.name), indent=1) + "\n"
         tree = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": metadata(platform, f"{platform.name}-dashboard", labels={"grafana_dashboard": "1"}),
-            "data": {f"raytide-{platform.name}.json": text},
+            "data": {f"raytide-{platform.name}.json": dashboard_json(platform.name)},
         }
         yield Rendered.of(tree, platform.at("monitoring"))
+
+
+def dashboard_json(name: str) -> str:
+    """What Grafana imports, for the services of the cluster `name`."""
+    return json.dumps(_dashboard(name), indent=1) + "\n"
 
 
 def _dashboard(name: str) -> dict[str, Any]:

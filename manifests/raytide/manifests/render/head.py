@@ -52,7 +52,20 @@ def _pod(platform: Platform) -> RayPod:
         ports=_ports(platform),
         health_path="/api/gcs_healthz",
         health_port=DASHBOARD_PORT,
+        variables=_graphs(platform),
     )
+
+
+def _graphs(platform: Platform) -> dict[str, Any]:
+    """What Ray's dashboard needs for its Metrics tab (ray 2.60, `dashboard/modules/metrics/metrics_head.py`)."""
+    grafana, at = platform.kubernetes.grafana, platform.at("grafana")
+    if grafana is None:
+        return {}
+    return {
+        "RAY_GRAFANA_HOST": came(grafana.url, at.below("url")),
+        "RAY_GRAFANA_IFRAME_HOST": came(grafana.browser_url or grafana.url, at.below("browser_url")),
+        "RAY_PROMETHEUS_HOST": came(grafana.prometheus_url, at.below("prometheus_url")),
+    }
 
 
 def _ports(platform: Platform) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from raytide.core.spec.kubernetes import Pods
@@ -40,6 +40,8 @@ class RayPod:
     ports: list[dict[str, Any]]
     health_path: str
     health_port: int
+    variables: dict[str, Any] = field(default_factory=dict)
+    """Beside those of every Ray container."""
     spread: list[dict[str, Any]] | None = None
     lifecycle: Any = None
 
@@ -68,7 +70,7 @@ def _container(platform: Platform, pod: RayPod) -> dict[str, Any]:
         "securityContext": RESTRICTED,
         "resources": pod.resources,
         "ports": pod.ports,
-        "env": environment(),
+        "env": _environment(pod.variables),
         "envFrom": environment_from(platform),
         "volumeMounts": mounts(platform),
         # Plain HTTP instead of the commands that KubeRay injects: no process every five seconds, and no wget in the
@@ -118,14 +120,14 @@ def object_store_bytes(memory_bytes: int) -> int:
     return int(memory_bytes * OBJECT_STORE_SHARE) // 2**20 * 2**20
 
 
-def environment() -> list[dict[str, Any]]:
-    """Variables of every Ray container."""
+def _environment(beside: dict[str, Any]) -> list[dict[str, Any]]:
     values = {
         "RAYTIDE_HOME": HOME,
         "XDG_CACHE_HOME": said(CACHE, "where Hugging Face and vLLM keep what they download and compile"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "VLLM_NO_USAGE_STATS": "1",
         "RAY_TRAIN_ENABLE_STATE_TRACKING": said("1", "the dashboard's Train page is empty without it"),
+        **beside,
     }
     return [{"name": name, "value": value} for name, value in values.items()]
 

@@ -16,6 +16,7 @@ _LABEL = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 
 Label = Annotated[str, Field(pattern=_LABEL)]
 """The value of a label."""
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
 
 
 class Toleration(Strict):
@@ -164,6 +165,17 @@ class KubeRay(Strict):
     """Those that are turned on there; `raytide manifests validate` refuses what needs another one."""
 
 
+class Grafana(Strict):
+    """What the graphs of Ray's dashboard are drawn by."""
+
+    url: Url = Field(examples=["http://grafana.monitoring"])
+    """As the head reaches it."""
+    browser_url: Url | None = Field(default=None, examples=["https://grafana.example.com"])
+    """As browsers reach it, where that is another address."""
+    prometheus_url: Url = Field(examples=["http://prometheus-operated.monitoring:9090"])
+    """As the head reaches it."""
+
+
 class Operator(Strict):
     """`raytide operator run` as a Deployment: it keeps the cluster as a ConfigMap of declared files says."""
 
@@ -200,6 +212,8 @@ class Kubernetes(Strict):
     """How clients reach the gateway from outside; only from within the namespace where unset."""
     monitoring: Name | None = None
     """The namespace of Prometheus; with it a PodMonitor and alert rules are rendered, for the Prometheus operator."""
+    grafana: Grafana | None = None
+    """With it the Metrics tab of Ray's dashboard shows graphs; it has none where unset."""
     schedules: dict[Name, Schedule] = Field(default_factory=dict)
     """Jobs by name that are submitted by the clock; the others run once. Needs KubeRay's gate RayCronJob."""
     idle_timeout: Seconds = 60.0

@@ -17,6 +17,7 @@ import httpx
 
 from raytide.core.errors import RaytideError
 from raytide.core.spec.cluster import Cluster
+from raytide.manifests.render.dashboard import dashboard_json
 from raytide.operator.local.pools import ENVIRONMENT, HEAD_ENVIRONMENT, autoscaling_config
 from raytide.operator.local.ports import LOOPBACK, TEMP_PREFIX, claim, free_ports, preferred
 from raytide.operator.local.record import MARKER, LocalCluster, remember
@@ -49,6 +50,7 @@ def start(home: Path, http_port: int, rehearsed: Cluster | None = None, *, gatew
         gateway_port=preferred(gateway_port),
     )
     remember(home, cluster)
+    _write_graphs(cluster)
     log = home / "ray.log"
     env, command = environment(home, cluster), _command(cluster)
     if rehearsed is not None:
@@ -72,8 +74,19 @@ def environment(home: Path, cluster: LocalCluster) -> dict[str, str]:
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),  # loopback only; on by default in some calls
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train page is empty without it
+        "RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR": str(_graphs(cluster)),
         "VLLM_NO_USAGE_STATS": "1",
     }
+
+
+def _graphs(cluster: LocalCluster) -> Path:
+    """Where Ray writes what a Grafana with its configuration loads; the folder of its own choice it empties first."""
+    return Path(cluster.temp_dir) / "dashboards"
+
+
+def _write_graphs(cluster: LocalCluster) -> None:
+    _graphs(cluster).mkdir()
+    (_graphs(cluster) / "raytide.json").write_text(dashboard_json("local"), encoding="utf-8")
 
 
 def _command(cluster: LocalCluster) -> list[str]:
