@@ -23,6 +23,7 @@ from raytide.autoscaling.explain.price import usd_per_hour
 from raytide.autoscaling.forecast.ensemble import outlook
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.policy.learn import learn
+from raytide.autoscaling.policy.regret import NOTHING_REGRETTED
 from raytide.autoscaling.policy.size import standing_sizes
 from raytide.autoscaling.policy.supply import supplies_of
 from raytide.autoscaling.policy.worth import worth_having
@@ -84,8 +85,9 @@ def _single_changes(moment: Moment) -> Iterator[_Otherwise]:
             yield _with_terms(quota, moment, _with_variant(terms, replace(variant, max_replicas=None)))
     at_once = replace(settings, least_hold_s=0.0, hold_cold_starts=0.0, return_doubt=1.0)
     unheld = replace(moment.entry.policy, settings=at_once)
-    entry = replace(moment.entry, policy=unheld)
-    yield _Otherwise(change="no hold and no doubt before a replica is let go", moment=replace(moment, entry=entry))
+    calm = replace(moment.known, regret=NOTHING_REGRETTED)
+    careless = replace(moment, entry=replace(moment.entry, policy=unheld), known=calm)
+    yield _Otherwise(change="no hold and no doubt before a replica is let go", moment=careless)
     yield from _objectives(moment)
     if any(breaker.num_failures for breaker in moment.known.breakers.values()):
         known = replace(moment.known, breakers={})

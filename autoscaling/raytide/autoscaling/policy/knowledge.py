@@ -9,6 +9,7 @@ from raytide.autoscaling.forecast.ensemble import Forecast
 from raytide.autoscaling.forecast.work import Work
 from raytide.autoscaling.optimise.breaker import Breaker
 from raytide.autoscaling.performance.calibrate import Calibration
+from raytide.autoscaling.policy.regret import NOTHING_REGRETTED, Regret
 from raytide.autoscaling.policy.stretch import Stretch
 from raytide.autoscaling.policy.worth import Worth
 
@@ -34,6 +35,7 @@ class Knowledge:
     last_span_s: float = 0.0
     """The time that the last observation covered."""
     wishes: tuple[Wish, ...] = ()
+    regret: Regret = NOTHING_REGRETTED
     soon: Forecast | None = None
     """At the lead of the variant that starts fastest; none where there is one variant."""
     soon_wishes: tuple[Wish, ...] = ()

@@ -13,6 +13,7 @@ from raytide.autoscaling.policy.awake import awake
 from raytide.autoscaling.policy.hold import held
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.learn import begin, learn
+from raytide.autoscaling.policy.regret import SOON_COLD_STARTS, Regret
 from raytide.autoscaling.policy.settings import Settings
 from raytide.autoscaling.policy.shed import Admission, admission, still_served
 from raytide.autoscaling.policy.size import size
@@ -46,12 +47,18 @@ class Raytide:
         sized, known = size(known, supplies, terms, self.settings, lead_s=slowest_s)
         sized = awake(sized, known, supplies, terms, observation.num_queued, now_s)
         hold_s = max(self.settings.least_hold_s, self.settings.hold_cold_starts * slowest_s)
-        count, reasons, wishes = steady(sized, running(supplies), known.wishes, hold_s=hold_s, now_s=now_s)
+        before = running(supplies)
+        count, reasons, wishes = steady(sized, before, known.wishes, hold_s=hold_s, now_s=now_s)
+        known = replace(known, regret=self._regret(known, count - before, slowest_s, now_s))
         needed, known = ahead(count, known, supplies, terms, self.settings, now_s)
         targets, binding = spread(needed, supplies, _others(observation, supplies), terms, known, now_s)
         admitted = admission(count, targets, supplies, terms, known)
         known = replace(known, wishes=wishes, served=admitted.served)
         return _decision(observation, targets, (*reasons, *binding), admitted, known, now_s)
+
+    def _regret(self, known: Knowledge, more: int, cold_start_s: float, now_s: float) -> Regret:
+        half_life_s, soon_s = self.settings.half_life_s, SOON_COLD_STARTS * cold_start_s
+        return known.regret.after(known.last_span_s, more, now_s, soon_s=soon_s, half_life_s=half_life_s)
 
 
 def settings() -> tuple[Raytide, ...]:
@@ -59,7 +66,7 @@ def settings() -> tuple[Raytide, ...]:
     shares = ((0.6, 0.7), (0.6, 0.4), (0.6, 1.1), (0.4, 0.7), (0.8, 0.7), (1.0, 0.7), (0.3, 1.1))
     usual = tuple(Settings(budget_share=budget, standing_share=standing) for budget, standing in shares)
     holds = tuple(Settings(hold_cold_starts=hold) for hold in (1.0, 2.5))
-    others = (Settings(half_life_s=10800.0), Settings(return_doubt=3.0), Settings(return_doubt=20.0))
+    others = (Settings(half_life_s=10800.0), Settings(return_doubt=3.0), Settings(return_doubt=8.0))
     return tuple(Raytide(settings=each) for each in (*usual, *holds, *others))
 
 

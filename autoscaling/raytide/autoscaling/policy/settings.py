@@ -18,9 +18,10 @@ class Settings:
     """A replica is let go only after it was not worth having for so many cold starts: shorter, and the restart costs
     more than was saved."""
     least_hold_s: float = 60.0
-    return_doubt: float = 8.0
+    return_doubt: float = 1.5
     """A replica is let go only if it would not be worth having at a price so much lower: what keeps a fleet calm where
-    two sizes are worth about the same, and lets it go at once where the load has really fallen."""
+    two sizes are worth about the same, and lets it go at once where the load has really fallen. Every time that one is
+    soon ordered again doubles it (`regret`)."""
     half_life_s: float = 5400.0
     """Of everything learnt."""
     stretch_half_life_s: float = 2700.0

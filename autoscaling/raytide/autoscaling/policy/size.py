@@ -86,7 +86,8 @@ def _forecast_size(known: Knowledge, unit: float, terms: Terms, settings: Settin
     standing = settings.standing_share * settings.budget_share * budget
     most, most_kept = standing_sizes(known, unit, (standing, standing / _STANDING_DOUBT))
     wanted = min(worth_having(missing, rate, price), most) + settings.headroom_replicas
-    kept = min(worth_having(missing, rate, price / settings.return_doubt), most_kept) + settings.headroom_replicas
+    doubted = price / known.regret.doubt(settings.return_doubt)
+    kept = min(worth_having(missing, rate, doubted), most_kept) + settings.headroom_replicas
     reason = _explained(fan, missing, rate, price, unit, wanted, most, terms)
     return Size(wanted=wanted, kept=max(wanted, kept), reasons=(reason,)), replace(known, worth=worth)
 

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raytide.autoscaling.policy.regret import MOST_TURNS, NOTHING_REGRETTED, Regret
+
+LEAST, TICK_S, SOON_S, HALF_LIFE_S = 1.5, 5.0, 600.0, 5400.0
+
+
+def _after(steps: Sequence[int], regret: Regret = NOTHING_REGRETTED) -> Regret:
+    """With decisions for so many replicas more, five seconds apart."""
+    for tick, more in enumerate(steps):
+        regret = regret.after(TICK_S, more, tick * TICK_S, soon_s=SOON_S, half_life_s=HALF_LIFE_S)
+    return regret
+
+
+def test_a_replica_that_is_soon_ordered_again_makes_the_next_one_harder_to_let_go() -> None:
+    assert _after([-1]).doubt(LEAST) == LEAST
+    assert _after([-1, 0, 0, 1]).doubt(LEAST) == 2 * LEAST
+
+
+def test_what_is_ordered_long_after_was_rightly_let_go() -> None:
+    assert _after([-1] + [0] * 120 + [1]).doubt(LEAST) == LEAST
+
+
+def test_an_order_that_follows_no_letting_go_is_no_regret() -> None:
+    assert _after([1, 0, 1]).doubt(LEAST) == LEAST
+    assert _after([-1, 1, 1, 1]).turns == _after([-1, 1, 0, 0]).turns
+
+
+def test_what_was_regretted_is_forgotten() -> None:
+    regretted = _after([-1, 1])
+    assert _after([0] * 1080, regretted).turns == pytest.approx(regretted.turns / 2)  # 1,080 ticks are a half-life
+
+
+@given(st.lists(st.integers(-3, 3), max_size=60))
+def test_doubt_is_bounded_whatever_happens(steps: list[int]) -> None:
+    assert LEAST <= _after(steps).doubt(LEAST) <= LEAST * 2.0**MOST_TURNS
