@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raytide.autoscaling.policy.regret import MOST_TURNS, NOTHING_REGRETTED, Regret
+from raytide.autoscaling.policy.regret import MOST_TURNS, NOTHING_REGRETTED, Regret, soon_s
 
 LEAST, TICK_S, SOON_S, HALF_LIFE_S = 1.5, 5.0, 600.0, 5400.0
 
@@ -35,6 +35,10 @@ def test_an_order_that_follows_no_letting_go_is_no_regret() -> None:
 def test_what_was_regretted_is_forgotten() -> None:
     regretted = _after([-1, 1])
     assert _after([0] * 1080, regretted).turns == pytest.approx(regretted.turns / 2)  # 1,080 ticks are a half-life
+
+
+def test_soon_is_ten_minutes_and_more_where_starts_are_slow() -> None:
+    assert (soon_s(30.0), soon_s(300.0)) == (600.0, 1500.0)
 
 
 @given(st.lists(st.integers(-3, 3), max_size=60))

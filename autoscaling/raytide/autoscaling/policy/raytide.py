@@ -13,7 +13,7 @@ from raytide.autoscaling.policy.awake import awake
 from raytide.autoscaling.policy.hold import held
 from raytide.autoscaling.policy.knowledge import Knowledge
 from raytide.autoscaling.policy.learn import begin, learn
-from raytide.autoscaling.policy.regret import SOON_COLD_STARTS, Regret
+from raytide.autoscaling.policy.regret import Regret, soon_s
 from raytide.autoscaling.policy.settings import Settings
 from raytide.autoscaling.policy.shed import Admission, admission, still_served
 from raytide.autoscaling.policy.size import size
@@ -57,8 +57,8 @@ class Raytide:
         return _decision(observation, targets, (*reasons, *binding), admitted, known, now_s)
 
     def _regret(self, known: Knowledge, more: int, cold_start_s: float, now_s: float) -> Regret:
-        half_life_s, soon_s = self.settings.half_life_s, SOON_COLD_STARTS * cold_start_s
-        return known.regret.after(known.last_span_s, more, now_s, soon_s=soon_s, half_life_s=half_life_s)
+        half_life_s = self.settings.half_life_s
+        return known.regret.after(known.last_span_s, more, now_s, soon_s=soon_s(cold_start_s), half_life_s=half_life_s)
 
 
 def settings() -> tuple[Raytide, ...]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-SOON_COLD_STARTS: Final = 5.0
-"""What is saved in less time is not much more than what the start costs that follows."""
+_SOON_S: Final = 600.0
+_SOON_COLD_STARTS: Final = 5.0
+"""What is saved in less time is not much more than what the start costs that follows. Where starts are fast, a fleet
+that turns round within ten minutes still loses its caches and scatters its sessions."""
 MOST_TURNS: Final = 3.0
 
 
@@ -37,3 +39,8 @@ class Regret:
 
 
 NOTHING_REGRETTED: Final = Regret()
+
+
+def soon_s(cold_start_s: float) -> float:
+    """In less time than this an order regrets that a replica was let go."""
+    return max(_SOON_S, _SOON_COLD_STARTS * cold_start_s)
