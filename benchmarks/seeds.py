@@ -9,10 +9,10 @@ plan does, and how often each turns round within ten minutes.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Final
 
 from raytide.autoscaling.decision import Policy
@@ -86,14 +86,10 @@ def _summary(found: Sequence[Beside]) -> str:
     attained = [each.ours.attainment for each in found]
     return (
         f"mean {sum(attained) / len(found):7.2%}, least {min(attained):7.2%}; "
-        f"{_geometric_mean([each.over_constant for each in found]):.3f} times the constant fleet, "
-        f"{_geometric_mean([each.over_plan for each in found]):.3f} times the plan; "
+        f"{geometric_mean([each.over_constant for each in found]):.3f} times the constant fleet, "
+        f"{geometric_mean([each.over_plan for each in found]):.3f} times the plan; "
         f"flaps {sum(each.ours.flaps for each in found)}, of the plan {sum(each.plan.flaps for each in found)}"
     )
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def _constant(trace: Trace, terms: Terms, conditions: Conditions) -> Score:

@@ -92,7 +92,7 @@ def _judged(service: str, since: str, until: str, ledger: str | None, cluster: P
     if (engine := existing(ledger, site(None, cluster))) is None:
         raise RaytideError(_none(service, since, until, 0))
     store = Store(engine)
-    if not (judged := [one for one in store.judged(service, begun_s) if one.judged_s < ended_s]):
+    if not (judged := store.judged(service, begun_s, ended_s)):
         raise RaytideError(_none(service, since, until, store.num_answers(service)))
     return judged
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,3 +45,13 @@ def test_soon_is_ten_minutes_and_more_where_starts_are_slow() -> None:
 @given(st.lists(st.integers(-3, 3), max_size=60))
 def test_doubt_is_bounded_whatever_happens(steps: list[int]) -> None:
     assert LEAST <= _after(steps).doubt(LEAST) <= LEAST * 2.0**MOST_TURNS
+
+
+def test_what_a_bound_kept_was_not_let_go_and_is_not_regretted(
+    walk: Callable[..., list[Any]], terms_of: Callable[..., Any], step_of: Callable[..., Any]
+) -> None:
+    calm, busy = step_of(arrivals=(2,) * 5, running=1), step_of(arrivals=(50,) * 5)
+    played = walk(terms_of(min_replicas=3), [*[calm] * 150, *[busy] * 20], ready=3)
+    targets = [decision.variants[0].target for _, decision in played]
+    assert (min(targets), targets[-1] > 3) == (3, True)
+    assert played[-1][1].state.regret.turns == 0.0

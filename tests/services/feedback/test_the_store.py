@@ -63,6 +63,7 @@ def test_the_last_judgement_is_the_one_that_counts(store: Store, clock: Clock) -
         judged_s=6.0,
     )
     assert store.judged("chat", since_s=6.5) == []
+    assert store.judged("chat", since_s=0.0, until_s=6.0) == []
     assert store.num_answers("chat") == 2
 
 

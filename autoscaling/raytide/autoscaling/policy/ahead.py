@@ -6,6 +6,7 @@ errors are its own, and its own hold: what starts fast is let go sooner, because
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -55,4 +56,9 @@ def ahead(
 
 def running(supplies: tuple[Supply, ...]) -> int:
     """What is wanted at present, in replicas of the first variant."""
-    return round(sum(supply.view.target * supply.bears for supply in supplies) / supplies[0].bears)
+    return as_first({supply.variant.name: supply.view.target for supply in supplies}, supplies)
+
+
+def as_first(targets: Mapping[str, int], supplies: tuple[Supply, ...]) -> int:
+    """What replicas of each variant bear together, in replicas of the first variant."""
+    return round(sum(targets[supply.variant.name] * supply.bears for supply in supplies) / supplies[0].bears)

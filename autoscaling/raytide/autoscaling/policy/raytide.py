@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from raytide.autoscaling.decision import Decision, Reason, Rule, VariantDecision
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.observation import Observation, VariantView
-from raytide.autoscaling.policy.ahead import ahead, running
+from raytide.autoscaling.policy.ahead import ahead, as_first, running
 from raytide.autoscaling.policy.awake import awake
 from raytide.autoscaling.policy.hold import held
 from raytide.autoscaling.policy.knowledge import Knowledge
@@ -49,14 +49,15 @@ class Raytide:
         hold_s = max(self.settings.least_hold_s, self.settings.hold_cold_starts * slowest_s)
         before = running(supplies)
         count, reasons, wishes = steady(sized, before, known.wishes, hold_s=hold_s, now_s=now_s)
-        known = replace(known, regret=self._regret(known, count - before, slowest_s, now_s))
         needed, known = ahead(count, known, supplies, terms, self.settings, now_s)
         targets, binding = spread(needed, supplies, _others(observation, supplies), terms, known, now_s)
         admitted = admission(count, targets, supplies, terms, known)
-        known = replace(known, wishes=wishes, served=admitted.served)
+        regret = self._regret(known, as_first(targets, supplies) - before, slowest_s, now_s)
+        known = replace(known, wishes=wishes, served=admitted.served, regret=regret)
         return _decision(observation, targets, (*reasons, *binding), admitted, known, now_s)
 
     def _regret(self, known: Knowledge, more: int, cold_start_s: float, now_s: float) -> Regret:
+        """Of what is really let go: bounds, and replicas that are paid for anyway, may keep what is not needed."""
         half_life_s = self.settings.half_life_s
         return known.regret.after(known.last_span_s, more, now_s, soon_s=soon_s(cold_start_s), half_life_s=half_life_s)
 

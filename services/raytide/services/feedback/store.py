@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -41,9 +42,11 @@ class Store:
             connection.execute(update(ANSWERS).where(of_answer).values(**judged, forget_s=now_s + row["keep_s"]))
         return _judged({**row, **judged})
 
-    def judged(self, service: str, since_s: float) -> list[Judged]:
-        """The answers of a service that were judged since then, in the order in which they were."""
+    def judged(self, service: str, since_s: float, until_s: float = math.inf) -> list[Judged]:
+        """The answers of a service that were judged in that time, its end left out, in the order in which they were."""
         asked = select(*_SHOWN).where(ANSWERS.c.service == service, ANSWERS.c.judged_s >= since_s)
+        if until_s < math.inf:
+            asked = asked.where(ANSWERS.c.judged_s < until_s)
         with reading(self._engine) as connection:
             rows = connection.execute(asked.order_by(ANSWERS.c.judged_s, ANSWERS.c.answer_id)).mappings().all()
         return [_judged(row) for row in rows]
