@@ -7,10 +7,10 @@ around the jump of ServeGen's burst day; the policy has seen each once before, a
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from reference_case import reference_terms
 
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.policy import Raytide, Settings
@@ -19,12 +19,9 @@ from raytide.autoscaling.simulate.oracle.causal import causal
 from raytide.autoscaling.simulate.oracle.clairvoyant import clairvoyant
 from raytide.autoscaling.simulate.run import play
 from raytide.autoscaling.simulate.score import score
-from raytide.autoscaling.simulate.service import terms_of
 from raytide.autoscaling.simulate.traces.trace import Trace
 from raytide.autoscaling.simulate.workloads import development, slice_s
 from raytide.autoscaling.terms import Terms
-from raytide.core import catalog
-from raytide.core.spec import Service, read_as
 
 HEADROOMS = (0, 1, 2, 4)
 BUDGET_SHARES = (0.3, 0.6)
@@ -38,7 +35,7 @@ def main() -> None:
     peak_s = _peak_s(burst)
     start_s = min(max(0.0, peak_s - 5 * 3600), burst.span_s - 8 * 3600)
     for trace in (loads["step-5x"], slice_s(burst, start_s, start_s + 8 * 3600)):
-        _report(trace, _terms(cold_start_s), Conditions(cold_start_s=cold_start_s))
+        _report(trace, reference_terms(cold_start_s), Conditions(cold_start_s=cold_start_s))
 
 
 def _report(trace: Trace, terms: Terms, conditions: Conditions) -> None:
@@ -68,11 +65,6 @@ def _raytide(headroom: int, budget_share: float = Settings().budget_share) -> Ra
 def _peak_s(trace: Trace) -> float:
     """The start of the ten minutes with the most requests."""
     return 600.0 * float(np.bincount((trace.arrival_s / 600.0).astype(np.int64)).argmax())
-
-
-def _terms(cold_start_s: float) -> Terms:
-    terms = terms_of(read_as(Service, Path(__file__).with_name("qwen3-32b.yaml")), catalog.load())
-    return replace(terms, variants=tuple(replace(v, cold_start_s=cold_start_s) for v in terms.variants))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ replicas attain everything, as published, and the port needs about as many repli
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+from reference_case import reference_terms
 
 from raytide.autoscaling.decision import Policy
 from raytide.autoscaling.policy import Raytide
@@ -19,11 +19,8 @@ from raytide.autoscaling.simulate.baselines import PEERS
 from raytide.autoscaling.simulate.conditions import Conditions
 from raytide.autoscaling.simulate.run import play
 from raytide.autoscaling.simulate.score import Score, score
-from raytide.autoscaling.simulate.service import terms_of
 from raytide.autoscaling.simulate.workloads import staircase
 from raytide.autoscaling.terms import Objective, Terms
-from raytide.core import catalog
-from raytide.core.spec import Service, read_as
 
 LEVELS = [(2.0, 330.0), *((rate, 360.0) for rate in (4.0, 6.0, 8.0, 10.0, 4.0)), (1.0, 300.0)]
 PROMPT_TOKENS, OUTPUT_TOKENS = 4096, 512
@@ -48,9 +45,8 @@ def _laps(policy: Policy, seed: int) -> tuple[Score, Score]:
 
 
 def _terms() -> Terms:
-    terms = terms_of(read_as(Service, Path(__file__).with_name("qwen3-32b.yaml")), catalog.load())
     objective = Objective(ttft_s=3.0, tpot_s=0.1, attainment=0.99)
-    return replace(terms, objective=objective, min_replicas=3, max_replicas=8)
+    return replace(reference_terms(), objective=objective, min_replicas=3, max_replicas=8)
 
 
 if __name__ == "__main__":

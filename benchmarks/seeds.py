@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Final
 
+from reference_case import reference_terms
+
 from raytide.autoscaling.decision import Policy
 from raytide.autoscaling.policy import Raytide
 from raytide.autoscaling.simulate.baselines.static import Static
@@ -22,12 +24,9 @@ from raytide.autoscaling.simulate.conditions import Conditions
 from raytide.autoscaling.simulate.oracle.clairvoyant import clairvoyant
 from raytide.autoscaling.simulate.run import play
 from raytide.autoscaling.simulate.score import Score, score
-from raytide.autoscaling.simulate.service import terms_of
 from raytide.autoscaling.simulate.traces.trace import Trace
 from raytide.autoscaling.simulate.workloads import development
 from raytide.autoscaling.terms import Terms
-from raytide.core import catalog
-from raytide.core.spec import Service, read_as
 
 NAMES: Final = ("azure-conv-x8", "azure-code-x8", "llm-d-staircase-x5", "servegen-mild-1", "servegen-mild-4")
 
@@ -54,7 +53,7 @@ class Beside:
 def main() -> None:
     """One line for each workload and seed, and one for each workload."""
     args = _arguments()
-    terms, conditions = _terms(args.cold_start), Conditions(cold_start_s=args.cold_start)
+    terms, conditions = reference_terms(args.cold_start), Conditions(cold_start_s=args.cold_start)
     for name in args.only or NAMES:
         found = [
             _told(name, seed, _beside(development(args.data, seed, only=(name,))[name], terms, conditions))
@@ -112,11 +111,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, metavar="N")
     parser.add_argument("--only", nargs="*", choices=NAMES)
     return parser.parse_args()
-
-
-def _terms(cold_start_s: float) -> Terms:
-    terms = terms_of(read_as(Service, Path(__file__).with_name("qwen3-32b.yaml")), catalog.load())
-    return replace(terms, variants=tuple(replace(v, cold_start_s=cold_start_s) for v in terms.variants))
 
 
 if __name__ == "__main__":

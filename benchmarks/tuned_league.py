@@ -16,18 +16,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from reference_case import reference_terms
+
 from raytide.autoscaling.missing import Missing
 from raytide.autoscaling.simulate.case import Case
 from raytide.autoscaling.simulate.conditions import Conditions
 from raytide.autoscaling.simulate.league import Row
 from raytide.autoscaling.simulate.policies import LEAGUE
-from raytide.autoscaling.simulate.service import terms_of
 from raytide.autoscaling.simulate.traces.trace import Trace
 from raytide.autoscaling.simulate.workloads import development, slice_s
 from raytide.autoscaling.terms import Terms
 from raytide.cli.league import json_of, play_league
-from raytide.core import catalog
-from raytide.core.spec import Service, read_as
 
 SCORED_S: Final = {
     "azure-conv-x8": None,
@@ -49,7 +48,7 @@ def main() -> None:
     parser.add_argument("--policy", nargs="*", default=list(LEAGUE))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    terms = _terms(given.cold_start)
+    terms = reference_terms(given.cold_start)
     scored = [case for seed in range(given.seeds) for case in _cases(given.data, SCORED_S, terms, seed)]
     league = play_league(
         given.policy, tuple(scored), tuple(_cases(given.data, TUNED_ON_S, terms, _TUNING_SEED)), False, None
@@ -72,11 +71,6 @@ def _cases(data: Path, parts_s: dict[str, float | None], terms: Terms, seed: int
 
 def _part(trace: Trace, length_s: float | None) -> Trace:
     return trace if length_s is None else replace(slice_s(trace, 0.0, length_s), name=trace.name)
-
-
-def _terms(cold_start_s: float) -> Terms:
-    terms = terms_of(read_as(Service, Path(__file__).with_name("qwen3-32b.yaml")), catalog.load())
-    return replace(terms, variants=tuple(replace(v, cold_start_s=cold_start_s) for v in terms.variants))
 
 
 def _said(row: Row) -> str:

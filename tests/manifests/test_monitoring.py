@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from raytide.autoscaling.live.measures import COUNTED, NAMES
 from raytide.autoscaling.live.metrics import TAGS
+from raytide.core.errors import RaytideError
 from raytide.jobs.train.gauges import _GAUGES
 from raytide.manifests.platform import Platform
 from raytide.manifests.render.objects import objects
@@ -91,6 +92,14 @@ def test_rays_dashboard_is_told_where_grafana_and_prometheus_are(declare: Declar
     assert told["RAY_GRAFANA_IFRAME_HOST"] == "https://g.example.com"
     assert told["RAY_PROMETHEUS_HOST"] == "http://prom.a:9090"
     assert not any(name.startswith("RAY_GRAFANA") for name in _variables(declare(CLUSTER)))
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(declare: Declare) -> None:
+    where = "    grafana: {url: 'http://admin:secret@grafana', prometheus_url: http://prom:9090}\n"
+    with pytest.raises(RaytideError) as refused:
+        declare(CLUSTER.replace("    namespace: ml\n", f"    namespace: ml\n{where}"))
+    assert "spec.kubernetes.grafana.url" in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 def _variables(platform: Platform) -> dict[str, str]:

@@ -16,7 +16,8 @@ _LABEL = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 
 Label = Annotated[str, Field(pattern=_LABEL)]
 """The value of a label."""
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@]*)?$")]
+"""Without a user or a password, which manifests would show."""
 
 
 class Toleration(Strict):
